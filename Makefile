@@ -1,0 +1,33 @@
+# Targets only; the work is done by the scripts in tools/.
+#
+#   make                build the module for the installed nginx
+#   make run            a server to try it on, PORT=8080 LLM_UPSTREAM=URL
+#   make test           all tests, or TESTS="t/a.t t/b.t"
+#   make check          compilers, linters and style
+#   make asan           the tests on an nginx with sanitizers
+#   make fuzz           fuzz targets, TIME=60 seconds each, FUZZ="key sse"
+#   make install        into the installed nginx's module directory, DESTDIR=
+#   make clean
+#
+# NGINX_SRC=DIR builds and uses nginx from a source tree.
+
+PORT ?= 8080
+TIME ?= 60
+
+export NGINX NGINX_SRC NGINX_CONFIGURE LLM_UPSTREAM PORT TESTS TIME FUZZ
+export DESTDIR CFLAGS LDFLAGS
+
+# make's own default for CC is no choice of the user's
+ifneq ($(origin CC),default)
+export CC
+endif
+
+.PHONY: all build run test check asan fuzz install clean
+
+all: build
+
+build run test check asan fuzz install:
+	@tools/$@.sh
+
+clean:
+	rm -rf build

@@ -1,0 +1,52 @@
+#!/bin/bash
+#
+# Installs the module where the installed nginx looks for modules, below
+# DESTDIR if that is set.
+
+# shellcheck source=tools/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$root/tools/build.sh"
+
+nginx=$(find_nginx)
+[ -n "$nginx" ] || die "there is no installed nginx: give NGINX=FILE"
+
+
+# where nginx looks; its modules-path may be relative to its prefix
+
+prefix=$(configured "$nginx" prefix)
+prefix=${prefix:-/usr/local/nginx}
+target=$(configured "$nginx" modules-path)
+target=${target:-modules}
+
+case $target in
+    /*) ;;
+    *)  target=${prefix%/}/$target ;;
+esac
+
+
+# a module loads only into the nginx that it was built for
+
+temp=$(mktemp -d)
+trap 'rm -rf "$temp"' EXIT
+mkdir "$temp/logs"
+
+cat >"$temp/nginx.conf" <<END
+load_module $build/$module;
+error_log stderr;
+pid $temp/nginx.pid;
+events { }
+END
+
+if ! problem=$("$nginx" -t -p "$temp" -c "$temp/nginx.conf" 2>&1); then
+    sed -n 's/^nginx: \[emerg\] //p' <<<"$problem" >&2
+    die "$nginx does not load the module, nothing was installed"
+fi
+
+install -d "${DESTDIR:-}$target"
+install -m 644 "$build/$module" "${DESTDIR:-}$target/$module.new"
+mv "${DESTDIR:-}$target/$module.new" "${DESTDIR:-}$target/$module"
+
+say "installed ${DESTDIR:-}$target/$module"
+say "nginx loads it with this line at the top of its configuration:"
+say "    load_module $target/$module;"

@@ -1,0 +1,23 @@
+#!/bin/bash
+#
+# Builds the module and runs the tests, all or those named in TESTS.
+
+# shellcheck source=tools/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/packages.sh
+. "$root/tools/packages.sh"
+
+# shellcheck disable=SC2046,SC2086  # words on purpose
+need_packages $packages_module $packages_test $(nginx_packages) \
+    $([ -n "${NGINX_SRC:-}" ] || printf '%s' "$packages_test_nginx")
+
+"$root/tools/build.sh"
+
+TEST_NGINX_BINARY=$(readlink -f "$build/nginx")
+TEST_NGINX_MODULE=$build/$module
+export TEST_NGINX_BINARY TEST_NGINX_MODULE
+
+cd "$root"
+
+# shellcheck disable=SC2086  # words on purpose
+exec prove -j "${TEST_JOBS:-2}" ${PROVE_FLAGS:-} ${TESTS:-t/*.t}
