@@ -1,0 +1,88 @@
+/*
+ * The key: SHA-256 over a sequence of tagged, length-delimited parts, so that
+ * no two different requests can be made to spell the same bytes.
+ */
+
+
+#ifndef _LLM_KEY_H_INCLUDED_
+#define _LLM_KEY_H_INCLUDED_
+
+
+#include <jansson.h>
+
+#include "llm_core.h"
+#include "llm_dialect.h"
+#include "llm_json.h"
+
+
+#define LLM_KEY_LEN      32
+#define LLM_KEY_VERSION  1
+
+
+/* the parts, in the order in which they are added; tags are for ever */
+
+typedef enum {
+    LLM_KEY_NAMESPACE = 1,
+    LLM_KEY_CLIENT_NAMESPACE,   /* "cache": {"namespace"}: inside the scope */
+    LLM_KEY_SCOPE,
+    LLM_KEY_DIALECT,
+    LLM_KEY_FORM,
+    LLM_KEY_URI,
+    LLM_KEY_HEADER,             /* "name" then "value", one part each */
+    LLM_KEY_BODY,
+    LLM_KEY_CUSTOM              /* llm_cache_key instead of URI..BODY */
+} llm_key_part_e;
+
+
+typedef struct llm_key_s  llm_key_t;
+
+
+/*
+ * Fields left out of the key: "a", "a.b"; each element of an array on the way
+ * is tried.  A member whose own name holds dots is matched as it is spelled.
+ * Empty paths match nothing.
+ */
+
+typedef struct {
+    llm_str_t            *paths;
+    size_t                n;
+} llm_ignore_t;
+
+
+/* NULL when memory ran out; the version is hashed in at once */
+
+llm_key_t *llm_key_create(void);
+
+/* 0, or -1 on failure, which llm_key_final() then reports again */
+
+int llm_key_add(llm_key_t *key, llm_key_part_e part, const void *data,
+    size_t len);
+
+/* writes LLM_KEY_LEN bytes and frees the key; 0 or -1 */
+
+int llm_key_final(llm_key_t *key, unsigned char *digest);
+void llm_key_free(llm_key_t *key);
+
+
+/*
+ * Appends the canonical body: RFC 8785 without the built-in ignored fields
+ * and those of "ignore" (may be NULL), and with the safe equivalences: a
+ * string content as a single plain text part (a type and a text and nothing
+ * else that counts), null as absent at the top level, no cache_control
+ * markers where Anthropic's API takes them.  "caching" and "cache" are left
+ * out only where strip_controls is set and they have a control's type.
+ *
+ * The document is not changed.  0, or -1 when memory ran out; the buffer may
+ * then end in a part of the body.
+ */
+
+int llm_key_body(const json_t *doc, const llm_dialect_t *dialect,
+    const llm_ignore_t *ignore, int strip_controls, llm_buf_t *out);
+
+
+/* LLM_KEY_LEN bytes of digest as 64 lower-case hex digits */
+
+void llm_key_hex(const unsigned char *digest, unsigned char *hex);
+
+
+#endif /* _LLM_KEY_H_INCLUDED_ */
