@@ -1,0 +1,184 @@
+#include "llm_record.h"
+
+
+/* where the fields of the head stand */
+
+#define LLM_RECORD_AT_MAGIC       0
+#define LLM_RECORD_AT_VERSION     4
+#define LLM_RECORD_AT_FORM        6
+#define LLM_RECORD_AT_FLAGS       7
+#define LLM_RECORD_AT_KEY         8
+#define LLM_RECORD_AT_CREATED     40
+#define LLM_RECORD_AT_EXPIRES     48
+#define LLM_RECORD_AT_PROMPT      56
+#define LLM_RECORD_AT_COMPLETION  60
+#define LLM_RECORD_AT_BODY_LEN    64
+#define LLM_RECORD_AT_USAGE       68
+#define LLM_RECORD_AT_USAGE_END   72
+#define LLM_RECORD_AT_MARK        76
+#define LLM_RECORD_AT_META_LEN    80
+#define LLM_RECORD_AT_STATUS      82
+
+#define LLM_RECORD_MAGIC          "LLMR"
+
+#define LLM_RECORD_MARK_EMPTY     0x01
+#define LLM_RECORD_HAS_USAGE      0x02
+#define LLM_RECORD_USAGE_ASKED    0x04
+
+
+static void
+llm_record_put(unsigned char *p, size_t size, uint64_t value)
+{
+    size_t  i;
+
+    for (i = 0; i < size; i++) {
+        p[i] = (unsigned char) (value >> (8 * i));
+    }
+}
+
+
+static uint64_t
+llm_record_get(const unsigned char *p, size_t size)
+{
+    size_t    i;
+    uint64_t  value;
+
+    value = 0;
+
+    for (i = 0; i < size; i++) {
+        value |= (uint64_t) p[i] << (8 * i);
+    }
+
+    return value;
+}
+
+
+void
+llm_record_encode(const llm_record_t *rec, unsigned char *head)
+{
+    unsigned  flags;
+
+    flags = (rec->mark_empty ? LLM_RECORD_MARK_EMPTY : 0)
+            | (rec->has_usage ? LLM_RECORD_HAS_USAGE : 0)
+            | (rec->usage_asked ? LLM_RECORD_USAGE_ASKED : 0);
+
+    memset(head, 0, LLM_RECORD_HEAD);
+
+    memcpy(head + LLM_RECORD_AT_MAGIC, LLM_RECORD_MAGIC, 4);
+    llm_record_put(head + LLM_RECORD_AT_VERSION, 2, LLM_RECORD_VERSION);
+    llm_record_put(head + LLM_RECORD_AT_FORM, 1, rec->form);
+    llm_record_put(head + LLM_RECORD_AT_FLAGS, 1, flags);
+    memcpy(head + LLM_RECORD_AT_KEY, rec->key, LLM_KEY_LEN);
+    llm_record_put(head + LLM_RECORD_AT_CREATED, 8, rec->created);
+    llm_record_put(head + LLM_RECORD_AT_EXPIRES, 8, rec->expires);
+    llm_record_put(head + LLM_RECORD_AT_PROMPT, 4,
+                   (uint32_t) rec->prompt_tokens);
+    llm_record_put(head + LLM_RECORD_AT_COMPLETION, 4,
+                   (uint32_t) rec->completion_tokens);
+    llm_record_put(head + LLM_RECORD_AT_BODY_LEN, 4, rec->body_len);
+    llm_record_put(head + LLM_RECORD_AT_USAGE, 4, rec->usage_start);
+    llm_record_put(head + LLM_RECORD_AT_USAGE_END, 4, rec->usage_end);
+    llm_record_put(head + LLM_RECORD_AT_MARK, 4, rec->mark);
+    llm_record_put(head + LLM_RECORD_AT_META_LEN, 2, rec->meta_len);
+    llm_record_put(head + LLM_RECORD_AT_STATUS, 2, rec->status);
+}
+
+
+int
+llm_record_decode(const unsigned char *head, llm_record_t *rec)
+{
+    unsigned  flags;
+
+    if (memcmp(head + LLM_RECORD_AT_MAGIC, LLM_RECORD_MAGIC, 4) != 0
+        || llm_record_get(head + LLM_RECORD_AT_VERSION, 2)
+           != LLM_RECORD_VERSION)
+    {
+        return -1;
+    }
+
+    memset(rec, 0, sizeof(llm_record_t));
+
+    flags = (unsigned) llm_record_get(head + LLM_RECORD_AT_FLAGS, 1);
+
+    rec->form = (uint8_t) llm_record_get(head + LLM_RECORD_AT_FORM, 1);
+    rec->mark_empty = (flags & LLM_RECORD_MARK_EMPTY) != 0;
+    rec->has_usage = (flags & LLM_RECORD_HAS_USAGE) != 0;
+    rec->usage_asked = (flags & LLM_RECORD_USAGE_ASKED) != 0;
+
+    memcpy(rec->key, head + LLM_RECORD_AT_KEY, LLM_KEY_LEN);
+
+    rec->created = llm_record_get(head + LLM_RECORD_AT_CREATED, 8);
+    rec->expires = llm_record_get(head + LLM_RECORD_AT_EXPIRES, 8);
+    rec->prompt_tokens = (int32_t)
+                         llm_record_get(head + LLM_RECORD_AT_PROMPT, 4);
+    rec->completion_tokens = (int32_t)
+                         llm_record_get(head + LLM_RECORD_AT_COMPLETION, 4);
+    rec->body_len = (uint32_t) llm_record_get(head + LLM_RECORD_AT_BODY_LEN,
+                                              4);
+    rec->usage_start = (uint32_t) llm_record_get(head + LLM_RECORD_AT_USAGE,
+                                                 4);
+    rec->usage_end = (uint32_t) llm_record_get(head + LLM_RECORD_AT_USAGE_END,
+                                               4);
+    rec->mark = (uint32_t) llm_record_get(head + LLM_RECORD_AT_MARK, 4);
+    rec->meta_len = (uint16_t) llm_record_get(head + LLM_RECORD_AT_META_LEN,
+                                              2);
+    rec->status = (uint16_t) llm_record_get(head + LLM_RECORD_AT_STATUS, 2);
+
+    if (rec->form < LLM_FORM_JSON || rec->form > LLM_FORM_NDJSON
+        || rec->usage_start > rec->usage_end
+        || rec->usage_end > rec->body_len
+        || (rec->mark != LLM_RECORD_NO_MARK && rec->mark >= rec->body_len))
+    {
+        return -1;
+    }
+
+    return 0;
+}
+
+
+int
+llm_record_add_meta(llm_buf_t *buf, llm_meta_e tag, llm_str_t value)
+{
+    unsigned char  head[3];
+
+    if (buf->len + sizeof(head) + value.len > UINT16_MAX) {
+        return -1;
+    }
+
+    llm_record_put(head, 1, tag);
+    llm_record_put(head + 1, 2, value.len);
+
+    if (llm_buf_add(buf, head, sizeof(head)) != 0) {
+        return -1;
+    }
+
+    return llm_buf_add(buf, value.data, value.len);
+}
+
+
+int
+llm_record_next_meta(llm_str_t meta, size_t *pos, llm_meta_e *tag,
+    llm_str_t *value)
+{
+    size_t                len;
+    const unsigned char  *p;
+
+    if (meta.len - *pos < 3) {
+        return 0;
+    }
+
+    p = meta.data + *pos;
+    len = (size_t) llm_record_get(p + 1, 2);
+
+    if (meta.len - *pos - 3 < len) {
+        return 0;
+    }
+
+    *tag = (llm_meta_e) p[0];
+    value->data = p + 3;
+    value->len = len;
+
+    *pos += 3 + len;
+
+    return 1;
+}

@@ -1,0 +1,78 @@
+/*
+ * One stored answer as bytes: a fixed head, a list of tagged strings (the
+ * meta part), the body.  The same form serves shared memory and whatever
+ * else holds records; integers are little-endian.
+ */
+
+
+#ifndef _LLM_RECORD_H_INCLUDED_
+#define _LLM_RECORD_H_INCLUDED_
+
+
+#include "llm_core.h"
+#include "llm_json.h"
+#include "llm_key.h"
+
+
+#define LLM_RECORD_VERSION  1
+#define LLM_RECORD_HEAD     96
+#define LLM_RECORD_NO_MARK  UINT32_MAX
+
+
+typedef struct {
+    unsigned char         key[LLM_KEY_LEN];  /* a record names its own key */
+
+    uint64_t              created;           /* seconds since the epoch */
+    uint64_t              expires;
+
+    int32_t               prompt_tokens;     /* -1: not told */
+    int32_t               completion_tokens;
+
+    uint32_t              body_len;
+    uint32_t              usage_start;       /* in the body; empty: none */
+    uint32_t              usage_end;
+    uint32_t              mark;              /* in the body, or NO_MARK */
+
+    uint16_t              meta_len;
+    uint16_t              status;
+    uint8_t               form;              /* llm_form_e */
+
+    unsigned              mark_empty:1;
+    unsigned              has_usage:1;
+    unsigned              usage_asked:1;     /* the request asked for it */
+} llm_record_t;
+
+
+typedef enum {
+    LLM_META_CONTENT_TYPE = 1,
+    LLM_META_MODEL,
+    LLM_META_HEADER_NAME,                    /* followed by its value */
+    LLM_META_HEADER_VALUE
+} llm_meta_e;
+
+
+/* writes LLM_RECORD_HEAD bytes */
+
+void llm_record_encode(const llm_record_t *rec, unsigned char *head);
+
+/*
+ * Reads LLM_RECORD_HEAD bytes.  0, or -1 for an unknown version or for
+ * offsets that do not fit.
+ */
+
+int llm_record_decode(const unsigned char *head, llm_record_t *rec);
+
+/* 0, or -1 when memory ran out or the meta part would exceed 64 KB */
+
+int llm_record_add_meta(llm_buf_t *buf, llm_meta_e tag, llm_str_t value);
+
+/*
+ * Steps through a meta part.  Returns 1 with the next tag and value, moving
+ * *pos on; 0 at the end or at damage.
+ */
+
+int llm_record_next_meta(llm_str_t meta, size_t *pos, llm_meta_e *tag,
+    llm_str_t *value);
+
+
+#endif /* _LLM_RECORD_H_INCLUDED_ */

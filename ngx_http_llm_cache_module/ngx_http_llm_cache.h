@@ -1,0 +1,227 @@
+/*
+ * What the nginx parts of the module share: configuration, the request's
+ * context, and the calls between the files.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_CACHE_H_INCLUDED_
+#define _NGX_HTTP_LLM_CACHE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "llm_answer.h"
+#include "llm_control.h"
+#include "llm_dialect.h"
+#include "llm_key.h"
+#include "llm_reason.h"
+#include "llm_record.h"
+#include "ngx_http_llm_cache_zone.h"
+
+
+#define NGX_HTTP_LLM_CACHE_OFF              0
+#define NGX_HTTP_LLM_CACHE_ON               1
+#define NGX_HTTP_LLM_CACHE_OPT_IN           2
+
+#define NGX_HTTP_LLM_CACHE_CONTROL_OFF      0x01
+#define NGX_HTTP_LLM_CACHE_CONTROL_HEADER   0x02
+#define NGX_HTTP_LLM_CACHE_CONTROL_BODY     0x04
+
+#define NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS  1
+#define NGX_HTTP_LLM_CACHE_SCOPE_SHARED       2
+#define NGX_HTTP_LLM_CACHE_SCOPE_STRING       3
+
+
+typedef struct {
+    ngx_array_t                  zones;      /* of zone_t * */
+    ngx_http_llm_cache_zone_t   *implicit;
+    ngx_uint_t                   nested;     /* "if" blocks seen so far */
+} ngx_http_llm_cache_main_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                   enable;
+    ngx_str_t                    zone_name;
+    ngx_http_llm_cache_zone_t   *zone;
+
+    ngx_http_complex_value_t    *valid;      /* NULL: valid_time */
+    time_t                       valid_time;
+
+    ngx_http_complex_value_t    *key;
+    ngx_http_complex_value_t    *ns;
+    ngx_str_t                    default_ns;
+
+    ngx_uint_t                   scope_kind;
+    ngx_http_complex_value_t    *scope;
+
+    ngx_array_t                 *ignore;     /* of llm_str_t */
+    ngx_array_t                 *bypass;
+    ngx_array_t                 *no_store;
+    ngx_uint_t                   controls;
+    ngx_int_t                    max_temperature;  /* millionths, -1: none */
+    size_t                       max_body;
+    llm_finish_t                *finish;
+    ngx_flag_t                   hosted_tools;
+    ngx_flag_t                   mark;
+    ngx_flag_t                   headers;
+} ngx_http_llm_cache_loc_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_LLM_CACHE_NONE = 0,
+    NGX_HTTP_LLM_CACHE_HIT,
+    NGX_HTTP_LLM_CACHE_MISS,
+    NGX_HTTP_LLM_CACHE_BYPASS,
+    NGX_HTTP_LLM_CACHE_EXPIRED
+} ngx_http_llm_cache_status_e;
+
+
+typedef struct {
+    ngx_table_elt_t             *header;
+    ngx_str_t                    value;
+} ngx_http_llm_cache_saved_t;
+
+
+typedef struct {
+    /* of the location that decided about the request */
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    ngx_http_llm_cache_status_e  status;
+    llm_reason_e                 reason;
+
+    llm_route_t                  route;
+    llm_ask_t                    ask;
+    llm_control_t                control;
+    ngx_str_t                    client_ns;
+    ngx_str_t                    model;
+    json_t                      *doc;        /* loaded on demand */
+
+    u_char                       key[LLM_KEY_LEN];
+
+    /* a hit */
+    ngx_http_llm_cache_hold_t    hold;
+    llm_record_t                 record;
+    ngx_str_t                    meta;
+    ngx_chain_t                 *out;
+    time_t                       age;
+
+    /* an answer being recorded, or the one that was served */
+    ngx_http_llm_cache_writer_t  writer;
+    llm_answer_t                *answer;
+    llm_form_e                   form;
+    off_t                        received;
+    off_t                        expected;   /* -1: not told */
+    time_t                       lifetime;
+    int64_t                      prompt_tokens;
+    int64_t                      completion_tokens;
+
+    /* request headers that the upstream gets changed */
+    ngx_array_t                  saved;
+
+    unsigned                     reading:1;  /* the body is being read */
+    unsigned                     ready:1;    /* the body has been read */
+    unsigned                     parsed:1;   /* control, ask are known */
+    unsigned                     has_key:1;
+    unsigned                     may_store:1;
+    unsigned                     recording:1;
+    unsigned                     by_request:1;  /* fwd=request */
+    unsigned                     only_if_cached:1;
+} ngx_http_llm_cache_ctx_t;
+
+
+typedef struct {
+    ngx_list_part_t             *part;
+    ngx_uint_t                   i;
+} ngx_http_llm_cache_walk_t;
+
+
+/* ngx_http_llm_cache_handler.c */
+
+ngx_int_t ngx_http_llm_cache_handler(ngx_http_request_t *r);
+
+/* ngx_http_llm_cache_request.c */
+
+ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_get_ctx(ngx_http_request_t *r);
+ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(
+    ngx_http_request_t *r);
+void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
+llm_reason_e ngx_http_llm_cache_body(ngx_http_request_t *r, size_t max,
+    ngx_str_t *body, ngx_uint_t *copied);
+llm_reason_e ngx_http_llm_cache_load(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_strip(ngx_http_request_t *r, ngx_str_t *body,
+    ngx_uint_t *stripped);
+
+/* adds a read-only buffer to a chain: the new end of the chain, or NULL when
+   memory ran out; nginx takes an empty buffer for a bug, so none is added */
+ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
+    u_char *start, u_char *end, ngx_chain_t **last);
+
+ngx_int_t ngx_http_llm_cache_hide_encodings(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_restore_encodings(ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_key.c */
+
+/* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_filter.c */
+
+ngx_int_t ngx_http_llm_cache_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_headers.c */
+
+ngx_int_t ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_table_elt_t *ngx_http_llm_cache_add_header(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+
+/* steps through the headers of that lower-case name, or all for NULL */
+void ngx_http_llm_cache_walk_headers(ngx_http_llm_cache_walk_t *walk,
+    ngx_list_t *headers);
+ngx_table_elt_t *ngx_http_llm_cache_next_header(
+    ngx_http_llm_cache_walk_t *walk, ngx_str_t *name);
+ngx_int_t ngx_http_llm_cache_save_headers(ngx_http_request_t *r,
+    llm_buf_t *meta);
+ngx_str_t *ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status);
+
+/* ngx_http_llm_cache_replay.c */
+
+/* NGX_OK: the record held is known; NGX_DECLINED: it is unusable */
+ngx_int_t ngx_http_llm_cache_open_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* NGX_OK, or NGX_ERROR for a record that cannot be sent */
+ngx_int_t ngx_http_llm_cache_make_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_replay(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_variables.c */
+
+ngx_int_t ngx_http_llm_cache_add_variables(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_conf.c */
+
+void *ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf);
+void *ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+extern ngx_command_t  ngx_http_llm_cache_commands[];
+
+static ngx_inline llm_str_t
+ngx_http_llm_cache_view(ngx_str_t *s)
+{
+    llm_str_t  view;
+
+    view.len = s->len;
+    view.data = s->data;
+
+    return view;
+}
+
+
+#endif /* _NGX_HTTP_LLM_CACHE_H_INCLUDED_ */

@@ -1,0 +1,557 @@
+#include "ngx_http_llm_cache.h"
+
+
+static ngx_int_t ngx_http_llm_cache_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_llm_cache_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static llm_reason_e ngx_http_llm_cache_gate(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static llm_form_e ngx_http_llm_cache_response_form(ngx_http_request_t *r);
+static llm_reason_e ngx_http_llm_cache_response_control(
+    ngx_http_request_t *r);
+static time_t ngx_http_llm_cache_lifetime(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_start(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
+static ngx_uint_t ngx_http_llm_cache_record(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_chain_t *in);
+static llm_reason_e ngx_http_llm_cache_record_buf(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b);
+static void ngx_http_llm_cache_stop(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason);
+static void ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
+    llm_answer_info_t *info);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+ngx_int_t
+ngx_http_llm_cache_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_llm_cache_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_llm_cache_body_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    if (ctx == NULL || ctx->conf == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ngx_http_llm_cache_restore_encodings(ctx);
+
+    if (ctx->may_store) {
+        ngx_http_llm_cache_stop(ctx, ngx_http_llm_cache_gate(r, ctx));
+    }
+
+    if (ctx->conf->headers
+        && ctx->status != NGX_HTTP_LLM_CACHE_NONE
+        && ngx_http_llm_cache_add_headers(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* the part of the write gate that the response's head decides */
+
+static llm_reason_e
+ngx_http_llm_cache_gate(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_reason_e  reason;
+
+    if (r->error_page
+        || ctx->conf != ngx_http_get_module_loc_conf(r,
+                                                   ngx_http_llm_cache_module))
+    {
+        return LLM_REASON_REDIRECTED;
+    }
+
+    if (r->headers_out.status != NGX_HTTP_OK) {
+        return LLM_REASON_STATUS;
+    }
+
+    if (r->headers_out.content_encoding
+        && r->headers_out.content_encoding->value.len)
+    {
+        return LLM_REASON_RESPONSE_ENCODING;
+    }
+
+    ctx->form = ngx_http_llm_cache_response_form(r);
+
+    if (ctx->form == LLM_FORM_NONE) {
+        return LLM_REASON_RESPONSE_TYPE;
+    }
+
+    reason = ngx_http_llm_cache_response_control(r);
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    ctx->lifetime = ngx_http_llm_cache_lifetime(r, ctx);
+
+    if (ctx->lifetime <= 0) {
+        return LLM_REASON_NOT_VALID;
+    }
+
+    ctx->expected = r->headers_out.content_length_n;
+
+    if (ctx->expected > (off_t) ctx->conf->zone->max_entry) {
+        return LLM_REASON_ENTRY_SIZE;
+    }
+
+    return ngx_http_llm_cache_start(r, ctx);
+}
+
+
+static llm_form_e
+ngx_http_llm_cache_response_form(ngx_http_request_t *r)
+{
+    size_t      len;
+    ngx_str_t  *type;
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t   type;
+        llm_form_e  form;
+    } forms[] = {
+        { ngx_string("application/json"), LLM_FORM_JSON },
+        { ngx_string("text/event-stream"), LLM_FORM_SSE },
+        { ngx_string("application/x-ndjson"), LLM_FORM_NDJSON },
+        { ngx_string("application/ndjson"), LLM_FORM_NDJSON },
+        { ngx_string("application/jsonl"), LLM_FORM_NDJSON }
+    };
+
+    type = &r->headers_out.content_type;
+
+    for (len = 0; len < type->len; len++) {
+        if (type->data[len] == ';' || type->data[len] == ' ') {
+            break;
+        }
+    }
+
+    for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (forms[i].type.len == len
+            && ngx_strncasecmp(forms[i].type.data, type->data, len) == 0)
+        {
+            return forms[i].form;
+        }
+    }
+
+    return LLM_FORM_NONE;
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_has_token(ngx_str_t *value, char *token, size_t len)
+{
+    u_char  *p, *end, *last;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if ((size_t) (end - p) >= len
+            && ngx_strncasecmp(p, (u_char *) token, len) == 0
+            && (p + len == end || p[len] == ' ' || p[len] == '\t'
+                || p[len] == '='))
+        {
+            return 1;
+        }
+
+        p = end + 1;
+    }
+
+    return 0;
+}
+
+
+/* Cache-Control of the upstream: no-store and private are obeyed */
+
+static llm_reason_e
+ngx_http_llm_cache_response_control(ngx_http_request_t *r)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    static ngx_str_t  name = ngx_string("cache-control");
+
+    ngx_http_llm_cache_walk_headers(&walk, &r->headers_out.headers);
+
+    while ((h = ngx_http_llm_cache_next_header(&walk, &name)) != NULL) {
+
+        if (h->hash == 0) {
+            continue;
+        }
+
+        if (ngx_http_llm_cache_has_token(&h->value, "no-store", 8)) {
+            return LLM_REASON_UPSTREAM_NO_STORE;
+        }
+
+        if (ngx_http_llm_cache_has_token(&h->value, "private", 7)) {
+            return LLM_REASON_UPSTREAM_PRIVATE;
+        }
+    }
+
+    return LLM_REASON_NONE;
+}
+
+
+/* in seconds; what the client wishes may only be shorter */
+
+static time_t
+ngx_http_llm_cache_lifetime(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    time_t     time;
+    ngx_str_t  value;
+
+    time = ctx->conf->valid_time;
+
+    if (ctx->conf->valid) {
+
+        if (ngx_http_complex_value(r, ctx->conf->valid, &value) != NGX_OK) {
+            return 0;
+        }
+
+        if (value.len == 0) {
+            return 0;
+        }
+
+        time = ngx_parse_time(&value, 1);
+
+        if (time == (time_t) NGX_ERROR) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "invalid value \"%V\" of \"llm_cache_valid\", "
+                          "the answer is not stored", &value);
+            return 0;
+        }
+    }
+
+    if (ctx->control.ttl != LLM_CONTROL_UNSET && ctx->control.ttl < time) {
+        time = (time_t) ctx->control.ttl;
+    }
+
+    return time;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_start(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    size_t      expected;
+    ngx_int_t   rc;
+    llm_buf_t   meta;
+    u_char      head[LLM_RECORD_HEAD];
+
+    ngx_memzero(&meta, sizeof(llm_buf_t));
+
+    if (ngx_http_llm_cache_write_meta(r, ctx, &meta) != NGX_OK) {
+        llm_buf_free(&meta);
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    ctx->answer = llm_answer_create(ctx->route.dialect, ctx->form,
+                                    ctx->conf->finish,
+                                    ctx->conf->zone->max_entry);
+    if (ctx->answer == NULL) {
+        llm_buf_free(&meta);
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    ngx_memzero(head, LLM_RECORD_HEAD);
+    ngx_memzero(&ctx->record, sizeof(llm_record_t));
+
+    ctx->record.meta_len = (uint16_t) meta.len;
+
+    expected = 0;
+
+    if (ctx->expected >= 0) {
+        expected = LLM_RECORD_HEAD + meta.len + (size_t) ctx->expected;
+    }
+
+    rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, expected,
+                                        &ctx->writer);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_cache_zone_append(&ctx->writer, head,
+                                            LLM_RECORD_HEAD);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_cache_zone_append(&ctx->writer, meta.data, meta.len);
+    }
+
+    llm_buf_free(&meta);
+
+    if (rc != NGX_OK) {
+        return LLM_REASON_ZONE_FULL;
+    }
+
+    ctx->received = 0;
+    ctx->recording = 1;
+
+    r->filter_need_in_memory = 1;
+
+    return LLM_REASON_NONE;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
+{
+    u_char     *p;
+    ngx_str_t   type;
+
+    type = r->headers_out.content_type;
+
+    /* nginx keeps the charset apart where it has parsed it */
+
+    if (r->headers_out.content_type_len == type.len
+        && r->headers_out.charset.len)
+    {
+        type.len += sizeof("; charset=") - 1 + r->headers_out.charset.len;
+        type.data = ngx_pnalloc(r->pool, type.len);
+        if (type.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_cpymem(type.data, r->headers_out.content_type.data,
+                       r->headers_out.content_type.len);
+        p = ngx_cpymem(p, "; charset=", sizeof("; charset=") - 1);
+        ngx_memcpy(p, r->headers_out.charset.data,
+                   r->headers_out.charset.len);
+    }
+
+    if (llm_record_add_meta(meta, LLM_META_CONTENT_TYPE,
+                            ngx_http_llm_cache_view(&type))
+        != 0
+        || llm_record_add_meta(meta, LLM_META_MODEL,
+                               ngx_http_llm_cache_view(&ctx->model))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_llm_cache_save_headers(r, meta);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 last;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    if (in == NULL || r != r->main) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    if (ctx == NULL || !ctx->recording) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    last = ngx_http_llm_cache_record(ctx, in);
+
+    rc = ngx_http_next_body_filter(r, in);
+
+    if (last && ctx->recording) {
+        ngx_http_llm_cache_finish_record(ctx);
+    }
+
+    return rc;
+}
+
+
+/* copies what passes; 1 when it was the last of the response */
+
+static ngx_uint_t
+ngx_http_llm_cache_record(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
+{
+    llm_reason_e  reason;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        reason = ngx_http_llm_cache_record_buf(ctx, in->buf);
+
+        if (reason != LLM_REASON_NONE) {
+            ngx_http_llm_cache_stop(ctx, reason);
+            return 0;
+        }
+
+        if (in->buf->last_buf) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
+{
+    size_t        len;
+    llm_reason_e  reason;
+
+    if (ngx_buf_special(b)) {
+        return LLM_REASON_NONE;
+    }
+
+    if (!ngx_buf_in_memory(b)) {
+        return LLM_REASON_BODY_READ;
+    }
+
+    len = b->last - b->pos;
+
+    ctx->received += len;
+
+    if (ctx->received > (off_t) ctx->conf->zone->max_entry) {
+        return LLM_REASON_ENTRY_SIZE;
+    }
+
+    reason = llm_answer_feed(ctx->answer, b->pos, len);
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    if (ngx_http_llm_cache_zone_append(&ctx->writer, b->pos, len) != NGX_OK) {
+        return LLM_REASON_ZONE_FULL;
+    }
+
+    return LLM_REASON_NONE;
+}
+
+
+/* LLM_REASON_NONE leaves the recording as it is */
+
+static void
+ngx_http_llm_cache_stop(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
+{
+    if (reason == LLM_REASON_NONE) {
+        return;
+    }
+
+    ctx->reason = reason;
+    ctx->recording = 0;
+    ctx->may_store = 0;
+
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+
+    llm_answer_free(ctx->answer);
+    ctx->answer = NULL;
+}
+
+
+/* the response has passed whole: nobody waits for this any more */
+
+static void
+ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char             head[LLM_RECORD_HEAD];
+    llm_reason_e       reason;
+    llm_answer_info_t  info;
+
+    reason = ngx_http_llm_cache_complete(ctx, &info);
+
+    if (reason == LLM_REASON_NONE) {
+
+        llm_record_encode(&ctx->record, head);
+
+        ngx_http_llm_cache_zone_write(&ctx->writer, 0, head, LLM_RECORD_HEAD);
+
+        if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
+                                           ctx->record.created,
+                                           ctx->record.expires)
+            != NGX_OK)
+        {
+            reason = LLM_REASON_ZONE_FULL;
+        }
+    }
+
+    ngx_http_llm_cache_stop(ctx, reason);
+
+    ctx->recording = 0;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
+    llm_answer_info_t *info)
+{
+    llm_reason_e   reason;
+    llm_record_t  *rec;
+
+    if (ctx->expected >= 0 && ctx->received != ctx->expected) {
+        return LLM_REASON_TRUNCATED;
+    }
+
+    reason = llm_answer_end(ctx->answer, info);
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    ctx->prompt_tokens = info->prompt_tokens;
+    ctx->completion_tokens = info->completion_tokens;
+
+    rec = &ctx->record;
+
+    ngx_memcpy(rec->key, ctx->key, LLM_KEY_LEN);
+
+    rec->created = ngx_time();
+    rec->expires = rec->created + ctx->lifetime;
+    rec->prompt_tokens = (int32_t) ngx_min(info->prompt_tokens, INT32_MAX);
+    rec->completion_tokens = (int32_t) ngx_min(info->completion_tokens,
+                                               INT32_MAX);
+    rec->body_len = (uint32_t) ctx->received;
+    rec->usage_start = (uint32_t) info->usage.start;
+    rec->usage_end = (uint32_t) info->usage.end;
+    rec->mark = (info->mark == SIZE_MAX) ? LLM_RECORD_NO_MARK
+                                         : (uint32_t) info->mark;
+    rec->mark_empty = info->mark_empty;
+    rec->has_usage = info->has_usage;
+    rec->usage_asked = ctx->ask.include_usage;
+    rec->status = NGX_HTTP_OK;
+    rec->form = (uint8_t) ctx->form;
+
+    return LLM_REASON_NONE;
+}

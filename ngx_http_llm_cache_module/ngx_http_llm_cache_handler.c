@@ -1,0 +1,578 @@
+#include "ngx_http_llm_cache.h"
+
+
+static ngx_int_t ngx_http_llm_cache_begin(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_body_handler(ngx_http_request_t *r);
+static llm_reason_e ngx_http_llm_cache_preflight(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_uint_t ngx_http_llm_cache_is_json(ngx_http_request_t *r);
+static ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
+    ngx_str_t *name);
+static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_parse(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_read_request(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_copy_string(ngx_pool_t *pool,
+    ngx_str_t *dst, llm_str_t src);
+static void ngx_http_llm_cache_read_headers(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_uint_t ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_uint_t ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_llm_cache_handler(ngx_http_request_t *r)
+{
+    ngx_http_llm_cache_ctx_t       *ctx;
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
+
+    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    if (ctx == NULL) {
+        ctx = ngx_http_llm_cache_create_ctx(r);
+        if (ctx == NULL) {
+            return NGX_DECLINED;
+        }
+
+    } else if (ctx->reading) {
+        return NGX_DONE;
+
+    } else if (ctx->conf == conf) {
+
+        if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
+            return ngx_http_llm_cache_decide(r, ctx);
+        }
+
+        return NGX_DECLINED;
+
+    } else {
+        /* redirected: each location that a request enters decides anew */
+        ngx_http_llm_cache_reset_ctx(ctx);
+    }
+
+    ctx->conf = conf;
+
+    return ngx_http_llm_cache_begin(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_begin(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    ctx->reason = ngx_http_llm_cache_preflight(r, ctx);
+
+    if (ctx->reason != LLM_REASON_NONE) {
+        ctx->status = NGX_HTTP_LLM_CACHE_BYPASS;
+        return NGX_DECLINED;
+    }
+
+    if (ctx->ready) {
+        return ngx_http_llm_cache_decide(r, ctx);
+    }
+
+    ctx->reading = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_llm_cache_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ctx->reading = 0;
+        return rc;
+    }
+
+    ngx_http_finalize_request(r, NGX_DONE);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_llm_cache_body_handler(ngx_http_request_t *r)
+{
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    ctx->reading = 0;
+    ctx->ready = 1;
+
+    r->preserve_body = 1;
+
+    r->write_event_handler = ngx_http_core_run_phases;
+    ngx_http_core_run_phases(r);
+}
+
+
+/* what can be told before the body is read */
+
+static llm_reason_e
+ngx_http_llm_cache_preflight(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    static ngx_str_t  content_encoding = ngx_string("content-encoding");
+
+    llm_dialect_route(ngx_http_llm_cache_view(&r->uri),
+                      ngx_http_llm_cache_view(&r->args), &ctx->route);
+
+    if (r->method != NGX_HTTP_POST) {
+        return LLM_REASON_METHOD;
+    }
+
+    if (ctx->route.stateful) {
+        return LLM_REASON_STATEFUL;
+    }
+
+    if (r->headers_in.content_length_n <= 0 && !r->headers_in.chunked) {
+        return LLM_REASON_NO_BODY;
+    }
+
+    if (r->headers_in.content_length_n > (off_t) ctx->conf->max_body) {
+        return LLM_REASON_BODY_SIZE;
+    }
+
+    if (!ngx_http_llm_cache_is_json(r)) {
+        return LLM_REASON_CONTENT_TYPE;
+    }
+
+    if (ngx_http_llm_cache_find_header(r, &content_encoding)) {
+        return LLM_REASON_REQUEST_ENCODING;
+    }
+
+    if (r->headers_in.range) {
+        return LLM_REASON_RANGE;
+    }
+
+    if (r->headers_in.upgrade) {
+        return LLM_REASON_UPGRADE;
+    }
+
+    return LLM_REASON_NONE;
+}
+
+
+/* application/json, application/SOMETHING+json, with or without parameters */
+
+static ngx_uint_t
+ngx_http_llm_cache_is_json(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t  *type;
+
+    if (r->headers_in.content_type == NULL) {
+        return 0;
+    }
+
+    type = &r->headers_in.content_type->value;
+
+    p = type->data;
+    last = ngx_strlchr(p, p + type->len, ';');
+    if (last == NULL) {
+        last = p + type->len;
+    }
+
+    while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
+        last--;
+    }
+
+    if (last - p < (ssize_t) sizeof("application/json") - 1
+        || ngx_strncasecmp(p, (u_char *) "application/", 12) != 0)
+    {
+        return 0;
+    }
+
+    return (last[-5] == '/' || last[-5] == '+')
+           && ngx_strncasecmp(last - 4, (u_char *) "json", 4) == 0;
+}
+
+
+/* the first header of that lower-case name that is not empty */
+
+static ngx_table_elt_t *
+ngx_http_llm_cache_find_header(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    ngx_http_llm_cache_walk_headers(&walk, &r->headers_in.headers);
+
+    do {
+        h = ngx_http_llm_cache_next_header(&walk, name);
+    } while (h && h->value.len == 0);
+
+    return h;
+}
+
+
+/* the body is here; NGX_DECLINED: the request goes on */
+
+static ngx_int_t
+ngx_http_llm_cache_decide(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    ctx->status = NGX_HTTP_LLM_CACHE_BYPASS;
+
+    ctx->reason = ngx_http_llm_cache_read_request(r, ctx);
+
+    if (ctx->reason == LLM_REASON_NONE) {
+        ctx->reason = ngx_http_llm_cache_eligible(r, ctx);
+    }
+
+    if (ctx->reason == LLM_REASON_NONE) {
+
+        switch (ngx_http_llm_cache_make_key(r, ctx)) {
+
+        case NGX_OK:
+            rc = ngx_http_llm_cache_lookup(r, ctx);
+            goto done;
+
+        case NGX_DECLINED:
+            ctx->reason = LLM_REASON_KEY;
+            break;
+
+        default:
+            ctx->reason = LLM_REASON_NO_MEMORY;
+        }
+    }
+
+    rc = NGX_DECLINED;
+
+done:
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "llm cache: status %V, reason %d, rc %i",
+                   ngx_http_llm_cache_status_word(ctx->status),
+                   (int) ctx->reason, rc);
+
+    if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+        ngx_http_finalize_request(r, rc);
+        return NGX_DONE;
+    }
+
+    /* for as long as the upstream takes nobody needs the document */
+
+    json_decref(ctx->doc);
+    ctx->doc = NULL;
+
+    return rc;
+}
+
+
+/* what the request says: once, however many locations it passes */
+
+static llm_reason_e
+ngx_http_llm_cache_read_request(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_reason_e  reason;
+
+    if (ctx->parsed) {
+        reason = ngx_http_llm_cache_load(r, ctx);
+
+    } else {
+        reason = ngx_http_llm_cache_parse(r, ctx);
+    }
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    llm_dialect_ask(&ctx->route, ctx->doc, &ctx->ask);
+
+    if (ngx_http_llm_cache_copy_string(r->pool, &ctx->model, ctx->ask.model)
+        != NGX_OK)
+    {
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    /* it belongs to the document or to the URI */
+    ctx->ask.model.len = 0;
+
+    return LLM_REASON_NONE;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_parse(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_str_t     body;
+    ngx_uint_t    copied, stripped;
+    llm_reason_e  reason;
+
+    stripped = 0;
+
+    reason = ngx_http_llm_cache_body(r, ctx->conf->max_body, &body, &copied);
+
+    if (reason == LLM_REASON_NONE) {
+        reason = llm_json_load(body.data, body.len, &ctx->doc);
+    }
+
+    if (reason == LLM_REASON_NONE) {
+
+        if (ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_BODY) {
+            llm_control_body(ctx->doc, &ctx->control);
+
+            if (ngx_http_llm_cache_copy_string(r->pool, &ctx->client_ns,
+                                               ctx->control.ns)
+                != NGX_OK
+                || ngx_http_llm_cache_strip(r, &body, &stripped) != NGX_OK)
+            {
+                reason = LLM_REASON_NO_MEMORY;
+            }
+        }
+
+        if ((ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER)
+            && !ctx->route.dialect->ignore_header_controls)
+        {
+            ngx_http_llm_cache_read_headers(r, ctx);
+        }
+
+        ctx->parsed = 1;
+    }
+
+    if (copied && !stripped) {
+        ngx_pfree(r->pool, body.data);
+    }
+
+    return reason;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_copy_string(ngx_pool_t *pool, ngx_str_t *dst,
+    llm_str_t src)
+{
+    dst->len = src.len;
+
+    if (src.len == 0) {
+        return NGX_OK;
+    }
+
+    dst->data = ngx_pnalloc(pool, src.len);
+    if (dst->data == NULL) {
+        dst->len = 0;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(dst->data, src.data, src.len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_cache_read_headers(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    static ngx_str_t  name = ngx_string("cache-control");
+
+    ngx_http_llm_cache_walk_headers(&walk, &r->headers_in.headers);
+
+    while ((h = ngx_http_llm_cache_next_header(&walk, &name)) != NULL) {
+        llm_control_header(ngx_http_llm_cache_view(&h->value), &ctx->control);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  name = ngx_string("x-llm-cache");
+
+    if (ctx->control.use_cache == 1) {
+        return 1;
+    }
+
+    if (!(ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER)) {
+        return 0;
+    }
+
+    h = ngx_http_llm_cache_find_header(r, &name);
+
+    return h && h->value.len == 2
+           && ngx_strncasecmp(h->value.data, (u_char *) "on", 2) == 0;
+}
+
+
+/* whether the request may be answered from the cache, or its answer stored */
+
+static llm_reason_e
+ngx_http_llm_cache_eligible(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->control.use_cache == 0) {
+        return LLM_REASON_CLIENT;
+    }
+
+    if (ctx->conf->enable == NGX_HTTP_LLM_CACHE_OPT_IN
+        && !ngx_http_llm_cache_opted_in(r, ctx))
+    {
+        return LLM_REASON_OPT_IN;
+    }
+
+    if (ctx->ask.stateful) {
+        return LLM_REASON_STATEFUL;
+    }
+
+    if (ctx->ask.hosted_tools && !ctx->conf->hosted_tools) {
+        return LLM_REASON_HOSTED_TOOLS;
+    }
+
+    if (ctx->conf->max_temperature >= 0
+        && ctx->ask.temperature * 1000000 > ctx->conf->max_temperature + 0.5)
+    {
+        return LLM_REASON_TEMPERATURE;
+    }
+
+    return LLM_REASON_NONE;
+}
+
+
+/*
+ * NGX_DECLINED: the request goes upstream; else the response's code, the
+ * status being HIT where it was served from the cache.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_lookup(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_prepare_store(r, ctx);
+
+    if (ctx->control.no_cache || ctx->control.max_age == 0) {
+        ctx->by_request = 1;
+        ctx->reason = LLM_REASON_CLIENT;
+
+    } else if (ngx_http_test_predicates(r, ctx->conf->bypass) != NGX_OK) {
+        ctx->reason = LLM_REASON_OPERATOR;
+
+    } else if (ngx_http_llm_cache_find(r, ctx) == NGX_OK) {
+        ctx->status = NGX_HTTP_LLM_CACHE_HIT;
+        ctx->reason = LLM_REASON_NONE;
+        ctx->may_store = 0;
+
+        return ngx_http_llm_cache_replay(r, ctx);
+    }
+
+    if (ctx->control.only_if_cached) {
+        ctx->only_if_cached = 1;
+        ctx->may_store = 0;
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (ctx->may_store
+        && ngx_http_llm_cache_hide_encodings(r, ctx) != NGX_OK)
+    {
+        ctx->may_store = 0;
+        ctx->reason = LLM_REASON_NO_MEMORY;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* NGX_OK: a record that serves this client is held */
+
+static ngx_int_t
+ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_zone_get(ctx->conf->zone, ctx->key, &ctx->hold);
+
+    ctx->status = (rc == NGX_BUSY) ? NGX_HTTP_LLM_CACHE_EXPIRED
+                                   : NGX_HTTP_LLM_CACHE_MISS;
+
+    if (rc != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
+        && ngx_http_llm_cache_serves(ctx)
+        && ngx_http_llm_cache_make_body(r, ctx) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    return NGX_DECLINED;
+}
+
+
+/* whether the record that is held is what this client asked for */
+
+static ngx_uint_t
+ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->control.max_age != LLM_CONTROL_UNSET
+        && ctx->age > ctx->control.max_age)
+    {
+        ctx->status = NGX_HTTP_LLM_CACHE_EXPIRED;
+        ctx->by_request = 1;
+        ctx->reason = LLM_REASON_CLIENT;
+        return 0;
+    }
+
+    if (ctx->ask.include_usage
+        && ctx->ask.stream
+        && !ctx->record.has_usage
+        && !ctx->record.usage_asked)
+    {
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* whether the answer, once it comes, may be stored, and for how long */
+
+static void
+ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->may_store = 0;
+
+    if (ctx->control.no_store) {
+        ctx->reason = LLM_REASON_CLIENT_NO_STORE;
+        return;
+    }
+
+    if (ngx_http_test_predicates(r, ctx->conf->no_store) != NGX_OK) {
+        ctx->reason = LLM_REASON_OPERATOR_NO_STORE;
+        return;
+    }
+
+    ctx->may_store = 1;
+}

@@ -1,0 +1,307 @@
+#include "ngx_http_llm_cache.h"
+
+
+static ngx_int_t ngx_http_llm_cache_add_cache_status(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static u_char *ngx_http_llm_cache_write_forward(u_char *p,
+    ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_drop_headers(ngx_http_request_t *r,
+    ngx_str_t *name);
+
+
+static ngx_str_t  ngx_http_llm_cache_words[] = {
+    ngx_null_string,
+    ngx_string("HIT"),
+    ngx_string("MISS"),
+    ngx_string("BYPASS"),
+    ngx_string("EXPIRED")
+};
+
+
+/*
+ * The upstream's headers that a hit repeats.  All others belong to one
+ * exchange or to one account: cookies, rate limits, dates, connection.
+ */
+
+static ngx_str_t  ngx_http_llm_cache_kept[] = {
+    ngx_string("content-language"),
+    ngx_string("x-request-id"),
+    ngx_string("request-id"),
+    ngx_string("openai-version"),
+    ngx_string("openai-model"),
+    ngx_string("access-control-allow-origin"),
+    ngx_string("access-control-allow-credentials"),
+    ngx_string("access-control-expose-headers"),
+    ngx_null_string
+};
+
+
+ngx_str_t *
+ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status)
+{
+    return &ngx_http_llm_cache_words[status];
+}
+
+
+ngx_table_elt_t *
+ngx_http_llm_cache_add_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key = *name;
+    h->value = *value;
+
+    return h;
+}
+
+
+void
+ngx_http_llm_cache_walk_headers(ngx_http_llm_cache_walk_t *walk,
+    ngx_list_t *headers)
+{
+    walk->part = &headers->part;
+    walk->i = 0;
+}
+
+
+ngx_table_elt_t *
+ngx_http_llm_cache_next_header(ngx_http_llm_cache_walk_t *walk,
+    ngx_str_t *name)
+{
+    ngx_table_elt_t  *h;
+
+    while (walk->part) {
+
+        if (walk->i == walk->part->nelts) {
+            walk->part = walk->part->next;
+            walk->i = 0;
+            continue;
+        }
+
+        h = walk->part->elts;
+        h += walk->i++;
+
+        if (name == NULL
+            || (h->key.len == name->len
+                && ngx_strncasecmp(h->key.data, name->data, name->len) == 0))
+        {
+            return h;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the module's own response headers */
+
+ngx_int_t
+ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char     *p;
+    ngx_str_t   value;
+
+    static ngx_str_t  status = ngx_string("X-LLM-Cache");
+    static ngx_str_t  key = ngx_string("X-LLM-Cache-Key");
+    static ngx_str_t  age = ngx_string("Age");
+
+    /* another cache of this kind may stand behind this one */
+
+    ngx_http_llm_cache_drop_headers(r, &status);
+    ngx_http_llm_cache_drop_headers(r, &key);
+
+    if (ngx_http_llm_cache_add_header(r, &status,
+                                  ngx_http_llm_cache_status_word(ctx->status))
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->has_key) {
+        p = ngx_pnalloc(r->pool, 2 * LLM_KEY_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        llm_key_hex(ctx->key, p);
+
+        value.data = p;
+        value.len = 2 * LLM_KEY_LEN;
+
+        if (ngx_http_llm_cache_add_header(r, &key, &value) == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+        p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.data = p;
+        value.len = ngx_sprintf(p, "%T", ctx->age) - p;
+
+        if (ngx_http_llm_cache_add_header(r, &age, &value) == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_llm_cache_add_cache_status(r, ctx);
+}
+
+
+/* RFC 9211 */
+
+static ngx_int_t
+ngx_http_llm_cache_add_cache_status(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char     *p;
+    ngx_str_t   value;
+
+    static ngx_str_t  name = ngx_string("Cache-Status");
+
+    p = ngx_pnalloc(r->pool, sizeof("llm-cache; fwd=uri-miss; fwd-status=; "
+                                    "ttl=; key=\"\"; detail=\"\"")
+                             + 2 * LLM_KEY_LEN + NGX_TIME_T_LEN
+                             + NGX_INT_T_LEN + 32);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+
+    if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+        p = ngx_sprintf(p, "llm-cache; hit; ttl=%T",
+                        (time_t) ctx->record.expires - ngx_time());
+
+    } else {
+        p = ngx_http_llm_cache_write_forward(p, r, ctx);
+    }
+
+    if (ctx->has_key) {
+        p = ngx_cpymem(p, "; key=\"", sizeof("; key=\"") - 1);
+        llm_key_hex(ctx->key, p);
+        p += 2 * LLM_KEY_LEN;
+        *p++ = '"';
+    }
+
+    value.len = p - value.data;
+
+    if (ngx_http_llm_cache_add_header(r, &name, &value) == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_llm_cache_write_forward(u_char *p, ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    char        *fwd;
+    llm_str_t    word;
+    ngx_uint_t   explain;
+
+    if (ctx->only_if_cached) {
+        return ngx_cpymem(p, "llm-cache; detail=\"only-if-cached\"",
+                          sizeof("llm-cache; detail=\"only-if-cached\"") - 1);
+    }
+
+    explain = 0;
+
+    if (ctx->by_request) {
+        fwd = "request";
+
+    } else if (ctx->status == NGX_HTTP_LLM_CACHE_MISS) {
+        fwd = "uri-miss";
+
+    } else if (ctx->status == NGX_HTTP_LLM_CACHE_EXPIRED) {
+        fwd = "stale";
+
+    } else if (ctx->reason == LLM_REASON_METHOD) {
+        fwd = "method";
+
+    } else if (ctx->reason == LLM_REASON_CLIENT) {
+        fwd = "request";
+
+    } else {
+        fwd = "bypass";
+        explain = ctx->reason != LLM_REASON_OPERATOR;
+    }
+
+    p = ngx_sprintf(p, "llm-cache; fwd=%s", fwd);
+
+    if (r->upstream && r->upstream->headers_in.status_n) {
+        p = ngx_sprintf(p, "; fwd-status=%ui",
+                        r->upstream->headers_in.status_n);
+    }
+
+    if (explain) {
+        word = llm_reason_word(ctx->reason);
+        p = ngx_sprintf(p, "; detail=\"%*s\"", word.len, word.data);
+    }
+
+    return p;
+}
+
+
+static void
+ngx_http_llm_cache_drop_headers(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    ngx_http_llm_cache_walk_headers(&walk, &r->headers_out.headers);
+
+    while ((h = ngx_http_llm_cache_next_header(&walk, name)) != NULL) {
+        h->hash = 0;
+    }
+}
+
+
+/* adds to a record's meta part what a hit will repeat */
+
+ngx_int_t
+ngx_http_llm_cache_save_headers(ngx_http_request_t *r, llm_buf_t *meta)
+{
+    ngx_str_t                  *name;
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    for (name = ngx_http_llm_cache_kept; name->len; name++) {
+
+        ngx_http_llm_cache_walk_headers(&walk, &r->headers_out.headers);
+
+        while ((h = ngx_http_llm_cache_next_header(&walk, name)) != NULL) {
+
+            if (h->hash == 0) {
+                continue;
+            }
+
+            if (llm_record_add_meta(meta, LLM_META_HEADER_NAME,
+                                    ngx_http_llm_cache_view(&h->key))
+                != 0
+                || llm_record_add_meta(meta, LLM_META_HEADER_VALUE,
+                                       ngx_http_llm_cache_view(&h->value))
+                   != 0)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,316 @@
+#include "ngx_http_llm_cache.h"
+
+
+static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *digest);
+static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
+    ngx_str_t *names, llm_key_t *key);
+static void ngx_http_llm_cache_key_arg(ngx_http_request_t *r, llm_key_t *key);
+static ngx_int_t ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
+static ngx_int_t ngx_http_llm_cache_key_request(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
+static ngx_int_t ngx_http_llm_cache_key_uri(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *buf);
+
+
+/* what a caller is known by */
+
+static ngx_str_t  ngx_http_llm_cache_credentials[] = {
+    ngx_string("authorization"),
+    ngx_string("x-api-key"),
+    ngx_string("api-key"),
+    ngx_string("x-goog-api-key"),
+    ngx_null_string
+};
+
+
+/*
+ * What changes the answer besides the body.  Origin is among them because the
+ * upstream's Access-Control-Allow-Origin, which a browser needs, may echo it.
+ */
+
+static ngx_str_t  ngx_http_llm_cache_varying[] = {
+    ngx_string("anthropic-version"),
+    ngx_string("anthropic-beta"),
+    ngx_string("openai-organization"),
+    ngx_string("openai-project"),
+    ngx_string("openai-beta"),
+    ngx_string("origin"),
+    ngx_null_string
+};
+
+
+ngx_int_t
+ngx_http_llm_cache_make_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char      scope[LLM_KEY_LEN], form;
+    ngx_int_t   rc;
+    llm_key_t  *key;
+
+    if (ngx_http_llm_cache_key_scope(r, ctx, scope) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    key = llm_key_create();
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_llm_cache_key_namespace(r, ctx, key);
+
+    if (rc == NGX_OK) {
+        form = ctx->ask.form;
+
+        llm_key_add(key, LLM_KEY_SCOPE, scope, LLM_KEY_LEN);
+        llm_key_add(key, LLM_KEY_DIALECT, ctx->route.dialect->name.data,
+                    ctx->route.dialect->name.len);
+        llm_key_add(key, LLM_KEY_FORM, &form, 1);
+
+        rc = ngx_http_llm_cache_key_request(r, ctx, key);
+    }
+
+    if (rc != NGX_OK) {
+        llm_key_free(key);
+        return rc;
+    }
+
+    if (llm_key_final(key, ctx->key) != 0) {
+        return NGX_ERROR;
+    }
+
+    ctx->has_key = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The scope is labelled by its kind, so that a string never equals a set of
+ * credentials, nor a variable's value the keyword "shared".
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *digest)
+{
+    u_char      kind;
+    ngx_str_t   value;
+    llm_key_t  *key;
+
+    ngx_str_null(&value);
+
+    if (ctx->conf->scope_kind == NGX_HTTP_LLM_CACHE_SCOPE_STRING
+        && ngx_http_complex_value(r, ctx->conf->scope, &value) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    key = llm_key_create();
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    kind = (u_char) ctx->conf->scope_kind;
+    llm_key_add(key, LLM_KEY_SCOPE, &kind, 1);
+
+    if (kind == NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS) {
+        ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_credentials, key);
+        ngx_http_llm_cache_key_arg(r, key);
+
+    } else {
+        llm_key_add(key, LLM_KEY_SCOPE, value.data, value.len);
+    }
+
+    return llm_key_final(key, digest) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/* adds the headers of these names, each as often as it was sent */
+
+static void
+ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
+    llm_key_t *key)
+{
+    ngx_str_t                  *name;
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    for (name = names; name->len; name++) {
+
+        ngx_http_llm_cache_walk_headers(&walk, &r->headers_in.headers);
+
+        while ((h = ngx_http_llm_cache_next_header(&walk, name)) != NULL) {
+
+            if (h->value.len == 0) {
+                continue;
+            }
+
+            llm_key_add(key, LLM_KEY_HEADER, name->data, name->len);
+            llm_key_add(key, LLM_KEY_HEADER, h->value.data, h->value.len);
+        }
+    }
+}
+
+
+/* Gemini's clients may send their credential as the query argument "key" */
+
+static void
+ngx_http_llm_cache_key_arg(ngx_http_request_t *r, llm_key_t *key)
+{
+    u_char  *p, *end, *last;
+
+    static const u_char  name[] = "?key";
+
+    p = r->args.data;
+    last = p + r->args.len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, '&');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (end - p > 4 && ngx_strncmp(p, "key=", 4) == 0) {
+            llm_key_add(key, LLM_KEY_HEADER, name, sizeof(name) - 1);
+            llm_key_add(key, LLM_KEY_HEADER, p + 4, end - p - 4);
+        }
+
+        p = end + 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key)
+{
+    u_char      kind;
+    ngx_str_t   value;
+
+    value = ctx->conf->default_ns;
+    kind = 'd';
+
+    if (ctx->conf->ns) {
+        if (ngx_http_complex_value(r, ctx->conf->ns, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        kind = 'n';
+    }
+
+    llm_key_add(key, LLM_KEY_NAMESPACE, &kind, 1);
+    llm_key_add(key, LLM_KEY_NAMESPACE, value.data, value.len);
+    llm_key_add(key, LLM_KEY_CLIENT_NAMESPACE, ctx->client_ns.data,
+                ctx->client_ns.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_key_request(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key)
+{
+    ngx_int_t      rc;
+    ngx_str_t      value;
+    llm_buf_t      buf;
+    llm_ignore_t   ignore;
+
+    if (ctx->conf->key) {
+
+        if (ngx_http_complex_value(r, ctx->conf->key, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len == 0) {
+            return NGX_DECLINED;
+        }
+
+        llm_key_add(key, LLM_KEY_CUSTOM, value.data, value.len);
+
+        return NGX_OK;
+    }
+
+    ngx_memzero(&buf, sizeof(llm_buf_t));
+    ngx_memzero(&ignore, sizeof(llm_ignore_t));
+
+    if (ctx->conf->ignore) {
+        ignore.paths = ctx->conf->ignore->elts;
+        ignore.n = ctx->conf->ignore->nelts;
+    }
+
+    rc = ngx_http_llm_cache_key_uri(r, ctx, &buf);
+
+    if (rc == NGX_OK) {
+        llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
+        ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
+
+        buf.len = 0;
+
+        if (llm_key_body(ctx->doc, ctx->route.dialect, &ignore,
+                         ctx->conf->controls
+                             & NGX_HTTP_LLM_CACHE_CONTROL_BODY,
+                         &buf)
+            != 0)
+        {
+            rc = NGX_ERROR;
+        }
+    }
+
+    if (rc == NGX_OK) {
+        llm_key_add(key, LLM_KEY_BODY, buf.data, buf.len);
+    }
+
+    llm_buf_free(&buf);
+
+    return rc;
+}
+
+
+/*
+ * As the client spelled it, which is what proxy_pass sends on; and, where it
+ * was rewritten, as it stands now.  A namespace that the operator gave makes
+ * rewritten URIs equal however they were spelled before.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_key_uri(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *buf)
+{
+    u_char     *p;
+    llm_str_t   path, args;
+
+    if (r->valid_unparsed_uri || ctx->conf->ns == NULL) {
+
+        path = ngx_http_llm_cache_view(&r->unparsed_uri);
+        args.data = NULL;
+        args.len = 0;
+
+        p = ngx_strlchr(r->unparsed_uri.data,
+                        r->unparsed_uri.data + r->unparsed_uri.len, '?');
+        if (p) {
+            path.len = p - path.data;
+            args.data = p + 1;
+            args.len = r->unparsed_uri.len - path.len - 1;
+        }
+
+        if (llm_dialect_key_uri(&ctx->route, path, args, buf) != 0
+            || llm_buf_add(buf, "\n", 1) != 0)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!r->valid_unparsed_uri
+        && llm_dialect_key_uri(&ctx->route, ngx_http_llm_cache_view(&r->uri),
+                               ngx_http_llm_cache_view(&r->args), buf)
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

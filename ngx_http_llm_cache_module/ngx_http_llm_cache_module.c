@@ -1,0 +1,91 @@
+#include "ngx_http_llm_cache.h"
+
+
+static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_llm_cache_init_process(ngx_cycle_t *cycle);
+
+
+static ngx_http_module_t  ngx_http_llm_cache_module_ctx = {
+    ngx_http_llm_cache_add_variables,      /* preconfiguration */
+    ngx_http_llm_cache_init,               /* postconfiguration */
+
+    ngx_http_llm_cache_create_main_conf,   /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_llm_cache_create_loc_conf,    /* create location configuration */
+    ngx_http_llm_cache_merge_loc_conf      /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_llm_cache_module = {
+    NGX_MODULE_V1,
+    &ngx_http_llm_cache_module_ctx,        /* module context */
+    ngx_http_llm_cache_commands,           /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_llm_cache_init_process,       /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_http_llm_cache_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt             *h;
+    ngx_http_core_main_conf_t       *cmcf;
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
+
+    if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
+        /* nothing is cached anywhere: no request will see the module */
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_llm_cache_handler;
+
+    return ngx_http_llm_cache_filter_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                       i;
+    ngx_http_llm_cache_zone_t      **zones;
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_llm_cache_module);
+    if (mcf == NULL) {
+        return NGX_OK;
+    }
+
+    zones = mcf->zones.elts;
+
+    for (i = 0; i < mcf->zones.nelts; i++) {
+        ngx_http_llm_cache_zone_reap(zones[i], cycle->log);
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,315 @@
+#include "ngx_http_llm_cache.h"
+
+
+/* a walk through a record's chunks, which only goes forward */
+
+typedef struct {
+    ngx_http_llm_cache_chunk_t  *chunk;
+    size_t                       offset;     /* of the chunk in the record */
+} ngx_http_llm_cache_cursor_t;
+
+
+static void ngx_http_llm_cache_read(ngx_http_llm_cache_node_t *node,
+    size_t offset, u_char *p, size_t len);
+static ngx_int_t ngx_http_llm_cache_set_headers(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_set_content_type(ngx_http_request_t *r,
+    llm_str_t value);
+static ngx_chain_t **ngx_http_llm_cache_add_mark(ngx_http_request_t *r,
+    ngx_uint_t empty, ngx_chain_t **last);
+static ngx_chain_t **ngx_http_llm_cache_add_range(ngx_http_request_t *r,
+    ngx_http_llm_cache_cursor_t *cursor, size_t start, size_t end,
+    ngx_chain_t **last);
+
+
+/* reads the head and the meta part of the record that is held */
+
+ngx_int_t
+ngx_http_llm_cache_open_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char         head[LLM_RECORD_HEAD];
+    llm_record_t  *rec;
+
+    rec = &ctx->record;
+
+    ngx_http_llm_cache_read(ctx->hold.node, 0, head, LLM_RECORD_HEAD);
+
+    if (llm_record_decode(head, rec) != 0
+        || ngx_memcmp(rec->key, ctx->key, LLM_KEY_LEN) != 0)
+    {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "llm_cache_zone \"%V\" gave a record of another key",
+                      &ctx->hold.zone->name);
+
+        ngx_http_llm_cache_zone_delete(ctx->hold.zone, ctx->key);
+        return NGX_DECLINED;
+    }
+
+    ctx->meta.len = rec->meta_len;
+    ctx->meta.data = ngx_pnalloc(r->pool, rec->meta_len + 1);
+    if (ctx->meta.data == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_llm_cache_read(ctx->hold.node, LLM_RECORD_HEAD, ctx->meta.data,
+                            ctx->meta.len);
+
+    ctx->form = rec->form;
+    ctx->age = ngx_max(ngx_time() - (time_t) rec->created, 0);
+    ctx->prompt_tokens = rec->prompt_tokens;
+    ctx->completion_tokens = rec->completion_tokens;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_cache_read(ngx_http_llm_cache_node_t *node, size_t offset,
+    u_char *p, size_t len)
+{
+    size_t                       n;
+    ngx_http_llm_cache_chunk_t  *chunk;
+
+    for (chunk = node->chunks; chunk && len; chunk = chunk->next) {
+
+        if (offset >= chunk->len) {
+            offset -= chunk->len;
+            continue;
+        }
+
+        n = ngx_min(len, chunk->len - offset);
+
+        p = ngx_cpymem(p, chunk->data + offset, n);
+
+        len -= n;
+        offset = 0;
+    }
+
+    ngx_memzero(p, len);
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_replay(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_chain_t  *cl;
+
+    r->headers_out.status = ctx->record.status;
+    r->headers_out.content_length_n = 0;
+
+    for (cl = ctx->out; cl; cl = cl->next) {
+        r->headers_out.content_length_n += ngx_buf_size(cl->buf);
+    }
+
+    r->disable_not_modified = 1;
+
+    if (ngx_http_llm_cache_set_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, ctx->out);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_set_headers(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    size_t      pos;
+    llm_str_t   meta, value;
+    llm_meta_e  tag;
+    ngx_str_t   header_name, header_value;
+
+    pos = 0;
+    meta = ngx_http_llm_cache_view(&ctx->meta);
+    ngx_str_null(&header_name);
+
+    while (llm_record_next_meta(meta, &pos, &tag, &value)) {
+
+        switch (tag) {
+
+        case LLM_META_CONTENT_TYPE:
+            ngx_http_llm_cache_set_content_type(r, value);
+            break;
+
+        case LLM_META_HEADER_NAME:
+            header_name.data = (u_char *) value.data;
+            header_name.len = value.len;
+            break;
+
+        case LLM_META_HEADER_VALUE:
+            header_value.data = (u_char *) value.data;
+            header_value.len = value.len;
+
+            if (ngx_http_llm_cache_add_header(r, &header_name, &header_value)
+                == NULL)
+            {
+                return NGX_ERROR;
+            }
+
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* content_type_len is without parameters, as gzip_types and others need it */
+
+static void
+ngx_http_llm_cache_set_content_type(ngx_http_request_t *r, llm_str_t value)
+{
+    size_t  len;
+
+    r->headers_out.content_type.data = (u_char *) value.data;
+    r->headers_out.content_type.len = value.len;
+
+    for (len = 0; len < value.len; len++) {
+        if (value.data[len] == ';' || value.data[len] == ' ') {
+            break;
+        }
+    }
+
+    r->headers_out.content_type_len = len;
+    r->headers_out.content_type_lowcase = NULL;
+}
+
+
+/*
+ * Makes ctx->out of the record's body, by reference: without a usage event
+ * that this client did not ask for, and with the mark where the operator
+ * wants it.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_make_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    size_t                        body;
+    ngx_chain_t                  *cl, **last;
+    llm_range_t                   usage;
+    llm_record_t                 *rec;
+    ngx_http_llm_cache_cursor_t   cursor;
+
+    rec = &ctx->record;
+    body = LLM_RECORD_HEAD + rec->meta_len;
+
+    usage.start = rec->body_len;
+    usage.end = rec->body_len;
+
+    if (rec->usage_asked && !ctx->ask.include_usage
+        && rec->usage_end > rec->usage_start)
+    {
+        usage.start = rec->usage_start;
+        usage.end = rec->usage_end;
+    }
+
+    cursor.chunk = ctx->hold.node->chunks;
+    cursor.offset = 0;
+
+    ctx->out = NULL;
+    last = &ctx->out;
+
+    if (ctx->conf->mark && rec->mark < usage.start) {
+
+        last = ngx_http_llm_cache_add_range(r, &cursor, body,
+                                            body + rec->mark, last);
+
+        last = ngx_http_llm_cache_add_mark(r, rec->mark_empty, last);
+
+        body += rec->mark;
+        usage.start -= rec->mark;
+        usage.end -= rec->mark;
+    }
+
+    last = ngx_http_llm_cache_add_range(r, &cursor, body, body + usage.start,
+                                        last);
+
+    last = ngx_http_llm_cache_add_range(r, &cursor, body + usage.end,
+                                        LLM_RECORD_HEAD + rec->meta_len
+                                        + rec->body_len,
+                                        last);
+
+    if (last == NULL || ctx->out == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (cl = ctx->out; cl->next; cl = cl->next) { /* void */ }
+
+    cl->buf->last_buf = 1;
+    cl->buf->last_in_chain = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_chain_t **
+ngx_http_llm_cache_add_mark(ngx_http_request_t *r, ngx_uint_t empty,
+    ngx_chain_t **last)
+{
+    ngx_str_t  *mark;
+
+    static ngx_str_t  member = ngx_string(",\"cache\":true");
+    static ngx_str_t  only = ngx_string("\"cache\":true");
+
+    if (last == NULL) {
+        return NULL;
+    }
+
+    mark = empty ? &only : &member;
+
+    return ngx_http_llm_cache_add_buf(r, mark->data, mark->data + mark->len,
+                                      last);
+}
+
+
+/*
+ * NULL when memory ran out, when the record is shorter than it says, or when
+ * "last" is NULL, so that calls can follow each other.
+ */
+
+static ngx_chain_t **
+ngx_http_llm_cache_add_range(ngx_http_request_t *r,
+    ngx_http_llm_cache_cursor_t *cursor, size_t start, size_t end,
+    ngx_chain_t **last)
+{
+    size_t                       from, to;
+    ngx_http_llm_cache_chunk_t  *chunk;
+
+    while (last && start < end) {
+
+        chunk = cursor->chunk;
+
+        if (chunk == NULL) {
+            return NULL;
+        }
+
+        if (start >= cursor->offset + chunk->len) {
+            cursor->offset += chunk->len;
+            cursor->chunk = chunk->next;
+            continue;
+        }
+
+        from = start - cursor->offset;
+        to = ngx_min(end - cursor->offset, chunk->len);
+
+        last = ngx_http_llm_cache_add_buf(r, chunk->data + from,
+                                          chunk->data + to, last);
+        start += to - from;
+    }
+
+    return last;
+}

@@ -1,0 +1,315 @@
+#include "ngx_http_llm_cache.h"
+
+
+typedef enum {
+    NGX_HTTP_LLM_CACHE_VAR_STATUS = 0,
+    NGX_HTTP_LLM_CACHE_VAR_REASON,
+    NGX_HTTP_LLM_CACHE_VAR_KEY,
+    NGX_HTTP_LLM_CACHE_VAR_TIER,
+    NGX_HTTP_LLM_CACHE_VAR_AGE,
+    NGX_HTTP_LLM_CACHE_VAR_TTL,
+    NGX_HTTP_LLM_CACHE_VAR_MODEL,
+    NGX_HTTP_LLM_CACHE_VAR_DIALECT,
+    NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS,
+    NGX_HTTP_LLM_CACHE_VAR_COMPLETION_TOKENS,
+    NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS
+} ngx_http_llm_cache_variable_e;
+
+
+static ngx_int_t ngx_http_llm_cache_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_set_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, llm_str_t value);
+static ngx_int_t ngx_http_llm_cache_key_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx);
+
+
+static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
+
+    { ngx_string("llm_cache_status"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_STATUS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_reason"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_REASON, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_key"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_KEY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_tier"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_TIER, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_model"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_MODEL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_dialect"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_DIALECT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_age"), NULL, ngx_http_llm_cache_number_variable,
+      NGX_HTTP_LLM_CACHE_VAR_AGE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_ttl"), NULL, ngx_http_llm_cache_number_variable,
+      NGX_HTTP_LLM_CACHE_VAR_TTL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_prompt_tokens"), NULL,
+      ngx_http_llm_cache_number_variable,
+      NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_completion_tokens"), NULL,
+      ngx_http_llm_cache_number_variable,
+      NGX_HTTP_LLM_CACHE_VAR_COMPLETION_TOKENS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_saved_tokens"), NULL,
+      ngx_http_llm_cache_number_variable,
+      NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_request_"), NULL, ngx_http_llm_cache_request_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+      ngx_http_null_variable
+};
+
+
+ngx_int_t
+ngx_http_llm_cache_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_llm_cache_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    llm_str_t                  value;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    static const llm_str_t  memory = llm_string("memory");
+
+    ctx = ngx_http_llm_cache_get_ctx(r->main);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    value.len = 0;
+    value.data = NULL;
+
+    switch (data) {
+
+    case NGX_HTTP_LLM_CACHE_VAR_STATUS:
+        value = ngx_http_llm_cache_view(
+                               ngx_http_llm_cache_status_word(ctx->status));
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_REASON:
+        value = llm_reason_word(ctx->reason);
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_KEY:
+        return ngx_http_llm_cache_key_value(r, v, ctx);
+
+    case NGX_HTTP_LLM_CACHE_VAR_TIER:
+        if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+            value = memory;
+        }
+
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_MODEL:
+        value = ngx_http_llm_cache_view(&ctx->model);
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_DIALECT:
+        value = ctx->route.dialect->name;
+        break;
+    }
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_set_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, llm_str_t value)
+{
+    v->not_found = (value.len == 0);
+    v->valid = !v->not_found;
+    v->no_cacheable = 0;
+    v->len = value.len;
+    v->data = (u_char *) value.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_key_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_str_t   value;
+    u_char     *p;
+
+    value.len = 0;
+    value.data = NULL;
+
+    if (ctx->has_key) {
+        p = ngx_pnalloc(r->pool, 2 * LLM_KEY_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        llm_key_hex(ctx->key, p);
+
+        value.len = 2 * LLM_KEY_LEN;
+        value.data = p;
+    }
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                    *p;
+    int64_t                    n;
+    llm_str_t                  value;
+    ngx_uint_t                 hit;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    ctx = ngx_http_llm_cache_get_ctx(r->main);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    hit = (ctx->status == NGX_HTTP_LLM_CACHE_HIT);
+    n = -1;
+
+    switch (data) {
+
+    case NGX_HTTP_LLM_CACHE_VAR_AGE:
+        n = hit ? ctx->age : -1;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_TTL:
+        n = hit ? (int64_t) ctx->record.expires - ngx_time() : -1;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS:
+        n = ctx->prompt_tokens;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_COMPLETION_TOKENS:
+        n = ctx->completion_tokens;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS:
+        n = hit ? ngx_max(ctx->prompt_tokens, 0)
+                  + ngx_max(ctx->completion_tokens, 0)
+                : 0;
+        break;
+    }
+
+    value.len = 0;
+    value.data = NULL;
+
+    if (n >= 0) {
+        p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.len = ngx_sprintf(p, "%L", n) - p;
+        value.data = p;
+    }
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}
+
+
+/* $llm_request_NAME: a top-level field of the body as canonical JSON */
+
+static ngx_int_t
+ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                  name;
+    json_t                    *field;
+    llm_buf_t                  buf;
+    llm_str_t                  value;
+    u_char                    *p;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    ctx = ngx_http_llm_cache_get_ctx(r->main);
+
+    if (ctx == NULL
+        || ngx_http_llm_cache_load(r->main, ctx) != LLM_REASON_NONE)
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    name = *(ngx_str_t *) data;
+    name.data += sizeof("llm_request_") - 1;
+    name.len -= sizeof("llm_request_") - 1;
+
+    field = json_object_getn(ctx->doc, (char *) name.data, name.len);
+
+    if (field == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_memzero(&buf, sizeof(llm_buf_t));
+
+    if (json_is_string(field)) {
+        value.data = (u_char *) json_string_value(field);
+        value.len = json_string_length(field);
+
+    } else if (llm_json_canon(field, &buf) == 0) {
+        value.data = buf.data;
+        value.len = buf.len;
+
+    } else {
+        llm_buf_free(&buf);
+        return NGX_ERROR;
+    }
+
+    /* the document may be gone before the value is */
+
+    p = ngx_pnalloc(r->pool, value.len);
+
+    if (p) {
+        ngx_memcpy(p, value.data, value.len);
+    }
+
+    llm_buf_free(&buf);
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}

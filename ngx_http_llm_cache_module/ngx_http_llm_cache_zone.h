@@ -1,0 +1,131 @@
+/*
+ * The shared memory zone: an index of records, whose bytes are chains of
+ * chunks.  It knows no request.
+ *
+ * Crash safety: the zone's lock is that of its slab pool, which the master
+ * releases when a worker dies.  What a worker holds outside of the lock
+ * (records being read or filled) is written down in its slot and given back
+ * for it.  A worker that died inside the lock may have left the index half
+ * changed: the zone then answers nothing until the records that others still
+ * hold are released, and starts empty.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_CACHE_ZONE_H_INCLUDED_
+#define _NGX_HTTP_LLM_CACHE_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "llm_key.h"
+
+
+typedef struct ngx_http_llm_cache_chunk_s  ngx_http_llm_cache_chunk_t;
+
+struct ngx_http_llm_cache_chunk_s {
+    ngx_http_llm_cache_chunk_t  *next;
+    uint32_t                     size;       /* room in data */
+    uint32_t                     len;
+    u_char                       data[];
+};
+
+
+typedef struct ngx_http_llm_cache_node_s  ngx_http_llm_cache_node_t;
+
+struct ngx_http_llm_cache_node_s {
+    u_char                       key[LLM_KEY_LEN];
+    ngx_http_llm_cache_node_t   *next;       /* in the bucket */
+    ngx_queue_t                  queue;      /* by use, or garbage */
+    ngx_http_llm_cache_chunk_t  *chunks;
+    uint32_t                     refs;       /* the index's and the holders' */
+    uint32_t                     created;    /* seconds since the epoch */
+    uint32_t                     expires;
+    uint32_t                     used;
+};
+
+
+typedef struct ngx_http_llm_cache_sh_s    ngx_http_llm_cache_sh_t;
+typedef struct ngx_http_llm_cache_slot_s  ngx_http_llm_cache_slot_t;
+
+
+typedef struct {
+    ngx_str_t                    name;
+    size_t                       size;
+    time_t                       inactive;
+    size_t                       max_entry;
+
+    ngx_shm_zone_t              *shm_zone;
+    ngx_slab_pool_t             *pool;
+    ngx_http_llm_cache_sh_t     *sh;
+
+    /* this process's own */
+    ngx_http_llm_cache_slot_t   *slot;
+    ngx_uint_t                   generation;
+} ngx_http_llm_cache_zone_t;
+
+
+/* a node that this worker keeps from being freed; zeroed: none */
+
+typedef struct {
+    ngx_http_llm_cache_zone_t   *zone;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_slot_t   *slot;
+    ngx_uint_t                   index;
+} ngx_http_llm_cache_hold_t;
+
+
+/* a record being filled; zeroed: none */
+
+typedef struct {
+    ngx_http_llm_cache_hold_t    hold;
+    ngx_http_llm_cache_chunk_t **last;       /* the link to the last chunk */
+    size_t                       len;
+    size_t                       expected;   /* total length, 0: unknown */
+} ngx_http_llm_cache_writer_t;
+
+
+extern ngx_module_t  ngx_http_llm_cache_module;
+
+
+/* NGX_CONF_OK or NGX_CONF_ERROR, having said why */
+char *ngx_http_llm_cache_zone_add(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone);
+
+/* gives back what workers that are gone had held */
+void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
+    ngx_log_t *log);
+
+
+/*
+ * NGX_OK: a fresh record is held; NGX_DECLINED: none; NGX_BUSY: there is one
+ * past its lifetime, which is not held.
+ */
+ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold);
+
+void ngx_http_llm_cache_zone_release(ngx_http_llm_cache_hold_t *hold);
+
+
+/* NGX_OK, or NGX_DECLINED where the zone has no room to be had */
+
+ngx_int_t ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
+    size_t expected, ngx_http_llm_cache_writer_t *w);
+ngx_int_t ngx_http_llm_cache_zone_append(ngx_http_llm_cache_writer_t *w,
+    const u_char *data, size_t len);
+
+/* overwrites bytes that were appended before */
+void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
+    size_t offset, const u_char *data, size_t len);
+
+/* makes the record visible in place of the key's older one; the writer ends */
+ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
+    const u_char *key, time_t created, time_t expires);
+void ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w);
+
+/* drops the key's record; for one that turned out to be unusable */
+void ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
+
+
+#endif /* _NGX_HTTP_LLM_CACHE_ZONE_H_INCLUDED_ */
