@@ -1,0 +1,166 @@
+# A worker that dies inside the zone's lock.  The trap kills it at the first
+# instruction of nginx's allocator, which the module calls under the lock.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/lib";
+
+use Digest::SHA qw(sha256_hex);
+use File::Temp qw(tempdir);
+use Test::More;
+
+use LLMTest;
+
+my $SYMBOL = 'ngx_slab_alloc_locked';
+my $trap = tempdir(CLEANUP => 1) . '/die_at';
+
+plan skip_all => 'no C compiler'
+    if system("cc -std=gnu11 -o $trap $FindBin::Bin/lib/die_at.c") != 0;
+
+mock();
+
+# nginx itself tells of the death and of the lock that it released
+
+my $nginx = nginx(workers => 2, location => 'llm_cache on;',
+    http => 'llm_cache_zone zone=one:16m max_entry=4m;',
+    listen => 'sndbuf=16k',
+    allow => qr/exited on signal 9|memory zone "one" was locked by/);
+
+# where the symbol stands in that process
+
+sub address {
+    my ($pid) = @_;
+
+    my $path = readlink "/proc/$pid/exe";
+    my ($symbol) = grep { / T \Q$SYMBOL\E$/ }
+        map { split /\n/ } `nm -D $path; nm $path 2>/dev/null`;
+    my $offset = hex((split ' ', $symbol // '')[0] // return);
+
+    open my $maps, '<', "/proc/$pid/maps" or return;
+
+    for my $line (<$maps>) {
+        my ($start, $skip, $mapped) = $line
+            =~ /^([0-9a-f]+)-\S+ \S+ ([0-9a-f]+) \S+ \S+\s+(\S+)/ or next;
+
+        next if $mapped ne $path || hex $skip;
+
+        no warnings 'portable';
+
+        return $offset < hex $start ? $offset + hex $start : $offset;
+    }
+
+    return;
+}
+
+sub arm {
+    my ($pid) = @_;
+
+    my $where = address($pid) // return;
+
+    open my $output, '-|', $trap, $pid, sprintf '%x', $where or return;
+
+    my $said = <$output> // '';
+
+    return $said eq "armed\n" ? $output : undef;
+}
+
+my $serial = 0;
+
+sub fresh { return $nginx->post(chat_uri(), chat('fresh ' . ++$serial)) }
+
+# lets a worker die inside the lock; returns how many requests were lost, or
+# nothing where processes cannot be traced
+
+sub spring {
+    my $victim = ($nginx->worker_pids)[rand 2];
+    my $output = arm($victim) // return;
+    my $lost = 0;
+
+    for (1 .. 500) {
+        $lost++ if (fresh()->status // 0) != 200;
+        last if !grep { $_ == $victim } $nginx->worker_pids;
+    }
+
+    is(scalar <$output>, "killed\n", 'a worker died inside the lock');
+    ok($nginx->wait_until(sub { $nginx->worker_pids == 2 }),
+        'another worker takes its place');
+
+    return $lost;
+}
+
+sub warnings_about {
+    my ($text) = @_;
+
+    my @lines = grep { /\Q$text\E/ } split /\n/, $nginx->error_log;
+
+    return scalar @lines;
+}
+
+my $kept = $nginx->post(chat_uri(), chat('kept'));
+
+is_hit($nginx->post(chat_uri(), chat('kept')), $kept, 'before');
+
+my $lost = spring();
+
+if (!defined $lost) {
+    diag('processes cannot be traced here');
+    finish();
+    exit 0;
+}
+
+# the zone starts empty, with the next request
+
+ok($lost <= 1, 'no request is lost but the one that died') or diag($lost);
+
+is_cached($nginx, 'after', chat_uri(), chat('after'));
+is_miss($nginx->post(chat_uri(), chat('kept')), 'what was cached before');
+
+is(warnings_about('died while it changed the index'), 1,
+    'the log tells what happened');
+is(warnings_about('starts empty'), 1, 'the log tells what it means');
+
+# while somebody still reads from the zone its memory is not used again: the
+# others are served without the cache
+
+sub slow_reader {
+    my $client = $nginx->client;
+
+    $client->send($nginx->request_text(chat_uri(), chat('long')));
+    $client->received(qr/\r\n\r\n/);
+
+    return $client;
+}
+
+my ($long, $reader);
+
+sub long {
+    return $nginx->post(chat_uri(), chat('long'),
+        mock => { size => 3 << 20 });
+}
+
+for (1 .. 20) {
+    $long = long();
+    $reader = slow_reader();
+
+    die "the long answer is not cached\n"
+        if $reader->buffer !~ /^X-LLM-Cache: HIT/m;
+
+    spring();
+
+    # it may have been that reader's own worker
+
+    fresh();
+    $serial--;
+    last if fresh()->cache ne 'HIT';
+}
+
+is_not_cached($nginx, 'a request meanwhile', chat_uri(), chat('meanwhile'));
+
+is(sha256_hex($reader->response->body), sha256_hex($long->body),
+    'the slow reader has all bytes of the answer');
+
+is_cached($nginx, 'after the reader', chat_uri(), chat('after'));
+
+finish();
