@@ -328,7 +328,6 @@ llm_sse_dispatch(llm_sse_t *sse, size_t end)
     sse->name.len = 0;
     sse->data_start = SIZE_MAX;
     sse->fields = 0;
-    sse->kept = 0;
 
     return rc;
 }

@@ -63,6 +63,17 @@ is(($theirs->header_all('Cache-Status'))[0], 'edge; hit',
     "the provider's Cache-Status passes");
 is(scalar $ours->header_all('Age'), 1, 'one Age on a hit');
 
+# a cache of this kind behind this one: what we say is about us
+
+my @chained = map { $nginx->post(chat_uri(), chat('chained'),
+    mock => { headers => [['X-LLM-Cache', 'EXPIRED'],
+    ['X-LLM-Cache-Key', 'theirs']] }) } 1, 2;
+
+is_deeply([map { $_->header_all('X-LLM-Cache') } @chained], ['MISS', 'HIT'],
+    'one X-LLM-Cache, which is ours');
+is(scalar $_->header_all('X-LLM-Cache-Key'), 1, 'one X-LLM-Cache-Key')
+    for @chained;
+
 # left alone
 
 my $alone = $nginx->post(chat_uri(), 'no JSON');

@@ -7,9 +7,9 @@
 packages_module="gcc libc6-dev make libjansson-dev libssl-dev"
 packages_nginx="nginx nginx-dev"
 packages_tree="libpcre2-dev zlib1g-dev"
-packages_test="perl curl openssl"
+packages_test="perl curl openssl ca-certificates"
 packages_test_nginx="libnginx-mod-http-js"
-packages_clang="clang libclang-rt-dev"
+packages_clang="clang libclang-rt-dev llvm"
 packages_check="clang clang-tidy cppcheck shellcheck perl"
 }
 

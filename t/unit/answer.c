@@ -149,6 +149,17 @@ static const answer_case_t  answer_cases[] = {
            "{\"choices\":[{\"message\":{\"content\":\"a\"},\"finish_reason\":"
            "\"stop\"},{\"message\":{\"content\":\"b\"},\"finish_reason\":"
            "\"length\"}]}"),
+    stored("chat: no tokens", CHAT, JSON, 0, 0,
+           "{\"choices\":[" CHOICE("\"content\":\"Hi\"", "\"stop\"") "],"
+           "\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}"),
+    stored("chat: tokens that are no numbers", CHAT, JSON, -1, -1,
+           "{\"choices\":[" CHOICE("\"content\":\"Hi\"", "\"stop\"") "],"
+           "\"usage\":{\"prompt_tokens\":\"9\",\"completion_tokens\":"
+           "1000000000000000}}"),
+    stored("chat: many tokens", CHAT, JSON, 999999999999999, -1,
+           "{\"choices\":[" CHOICE("\"content\":\"Hi\"", "\"stop\"") "],"
+           "\"usage\":{\"prompt_tokens\":999999999999999,"
+           "\"completion_tokens\":-1}}"),
     stored("chat: escapes", CHAT, JSON, -1, -1,
            "{\"\\u0063hoices\":[{\"message\":{\"content\":\"\\ud83d\"},"
            "\"finish_reason\":\"\\u0073top\"}]}"),
@@ -195,6 +206,10 @@ static const answer_case_t  answer_cases[] = {
     refused("chat: an error in a choice", CHAT, JSON, ERROR,
             "{\"choices\":[{\"message\":{\"content\":\"Hi\"},"
             "\"finish_reason\":\"stop\",\"error\":{\"code\":502}}]}"),
+    refused("chat: an error in a choice and none beside", CHAT, JSON, ERROR,
+            "{\"choices\":[{\"text\":\"Hi\",\"finish_reason\":\"stop\","
+            "\"error\":{}}],\"error\":null,\"errors\":[],\"success\":true,"
+            "\"object\":\"x\",\"type\":\"x\"}"),
     refused("chat: an error in a list", CHAT, JSON, ERROR,
             "[{\"error\":{\"code\":400}}]"),
     refused("chat: vLLM's error", CHAT, JSON, ERROR,
@@ -248,6 +263,13 @@ static const answer_case_t  answer_cases[] = {
     stored("stream: lone surrogates", CHAT, SSE, -1, -1,
            CHUNK("\"delta\":{\"content\":\"\\ud83d\"}")
            CHUNK("\"delta\":{\"content\":\"\\ude00\"}") STOP DONE),
+    stored("stream: other names of pings", CHAT, SSE, -1, -1,
+           "event: keepalive\ndata: x\n\nevent: keep-alive\ndata: x\n\n"
+           "event: heartbeat\ndata: x\n\n" TEXT STOP DONE),
+    stored("stream: blanks around [DONE]", CHAT, SSE, -1, -1,
+           TEXT STOP "data:  \t[DONE] \t \n\n"),
+    stored("stream: blank lines around [DONE]", CHAT, SSE, -1, -1,
+           TEXT STOP "data:\ndata:[DONE]\ndata:\n\n"),
     stored("stream: two choices", CHAT, SSE, -1, -1,
            TEXT "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":"
            "\"b\"}}]}\n\n" STOP "data: {\"choices\":[{\"index\":1,"
@@ -434,6 +456,14 @@ static const answer_case_t  answer_cases[] = {
            EVENT("content_block_start", ",\"index\":0,\"content_block\":"
                  "{\"type\":\"tool_use\",\"name\":\"f\",\"input\":{}}")
            CLAUDE_DELTA("\"tool_use\"") CLAUDE_STOP),
+    stored("anthropic stream: the type counts, not the name", ANTHROPIC, SSE,
+           25, 15,
+           CLAUDE_START CLAUDE_BLOCK CLAUDE_DELTA("\"end_turn\"")
+           "event: message_delta\ndata: {\"type\":\"message_stop\"}\n\n"),
+    refused("anthropic stream: a name without its type", ANTHROPIC, SSE,
+            INCOMPLETE,
+            CLAUDE_START CLAUDE_BLOCK CLAUDE_DELTA("\"end_turn\"")
+            "event: message_stop\ndata: {\"type\":\"message_delta\"}\n\n"),
     refused("anthropic stream: no reason", ANTHROPIC, SSE, INCOMPLETE,
             CLAUDE_START CLAUDE_BLOCK CLAUDE_STOP),
     refused("anthropic stream: no start", ANTHROPIC, SSE, INCOMPLETE,
@@ -589,6 +619,17 @@ static const answer_case_t  answer_cases[] = {
            "{\"embeddings\":{\"float\":[[0.1],[0.2]],\"int8\":[[1],[2]],"
            "\"base64\":[\"AA==\"]},\"meta\":{\"billed_units\":"
            "{\"input_tokens\":2}}}"),
+    stored("embeddings: Cohere, a type without any", COHERE_EMBED, JSON, -1,
+           -1, "{\"embeddings\":{\"float\":[[0.1]],\"base64\":null,"
+           "\"int8\":null}}"),
+    refused("embeddings: Cohere, no base64", COHERE_EMBED, JSON, NO_OUTPUT,
+            "{\"embeddings\":{\"base64\":[],\"float\":[[0.1]]}}"),
+    refused("embeddings: Cohere, numbers for base64", COHERE_EMBED, JSON,
+            NO_OUTPUT,
+            "{\"embeddings\":{\"base64\":[[1]],\"float\":[[0.1]]}}"),
+    stored("embeddings: no tokens", EMBEDDINGS, JSON, 0, -1,
+           "{\"data\":[{\"embedding\":[1]}],\"usage\":{\"prompt_tokens\":0,"
+           "\"total_tokens\":5}}"),
     stored("embeddings: Cohere v1", COHERE_EMBED, JSON, -1, -1,
            "{\"embeddings\":[[0.1]]}"),
     refused("embeddings: none", EMBEDDINGS, JSON, NO_OUTPUT,
@@ -1011,6 +1052,10 @@ test_usage(void)
                   "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n"
                   "data: {\"choices\":[],\"usage\":null}\n\n" TEXT STOP DONE,
                   NULL, "events without usage");
+    test_usage_is(LLM_DIALECT_CHAT,
+                  TEXT STOP "data: {\"choices\":[]}\n\n"
+                  "data: {\"usage\":{}}\n\n" DONE,
+                  NULL, "an event without choices");
     test_usage_is(LLM_DIALECT_COMPLETIONS, TEXT STOP USAGE DONE, USAGE,
                   "completions");
     test_usage_is(LLM_DIALECT_GEMINI,
@@ -1067,6 +1112,9 @@ test_finish(void)
               filter, "filter");
     finish_is(LLM_REASON_NONE, LLM_DIALECT_CHAT, 0, "content_filter", filter,
               "a provider's own word");
+    finish_is(LLM_REASON_NONE, LLM_DIALECT_CHAT, 0, "content_filter",
+              CHAT(CHOICE("\"content\":\"a\"", "\"something\"")),
+              "another word of the list");
     finish_is(LLM_REASON_FINISH, LLM_DIALECT_CHAT, 0, "content_filte", filter,
               "not a shorter one");
     finish_is(LLM_REASON_NONE, LLM_DIALECT_ANTHROPIC, 0, "pause_turn",

@@ -64,6 +64,7 @@ static const route_case_t  route_cases[] = {
       "", LLM_DIALECT_GEMINI, "g", 0, 0 },
     { "/v1beta/tunedModels/mine:generateContent", "", LLM_DIALECT_GEMINI,
       "mine", 0, 0 },
+    { ":generateContent", "", LLM_DIALECT_JSON, "", 0, 0 },
     { "/v1beta/:generateContent", "", LLM_DIALECT_JSON, "", 0, 0 },
     { "/v1beta/models/e:embedContent", "", LLM_DIALECT_GEMINI_EMBED, "e", 0,
       0 },

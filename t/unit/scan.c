@@ -44,7 +44,9 @@ static const scan_text_t  scan_texts[] = {
               "123456789012345678901234567890,1e999]", 1),
     scan_text("a number at the top", "12", 1),
     scan_text("a fraction at the top", "1.5e3", 1),
+    scan_text("all digits", "[9,90,-9,-10,1234567890.0987654321e-90]", 1),
     scan_text("a leading zero", "[01]", 0),
+    scan_text("a leading zero after a minus", "[-01]", 0),
     scan_text("a leading plus", "[+1]", 0),
     scan_text("a minus alone", "[-]", 0),
     scan_text("a minus alone at the top", "-", 0),
@@ -89,6 +91,7 @@ static const scan_text_t  scan_texts[] = {
     scan_text("beyond Unicode", "[\"\xf4\x90\x80\x80\"]", 0),
     scan_text("a byte that is never", "[\"\xff\"]", 0),
     scan_text("half a character", "[\"\xe2\x82\"]", 0),
+    scan_text("a character with a byte too many", "[\"\xe2x\x82\x82\"]", 0),
     scan_text("a character cut by an escape", "[\"\xe2\\n\"]", 0),
 
     scan_text("a trailing comma", "[1,]", 0),
@@ -369,6 +372,17 @@ scan_test_values(void)
                 "r:obj(/0 a:str/0=\xc3\xa9\n\xf0\x9f\x98\x80\xed\xa0\xbd!:11 "
                 "r:obj/0)1,10 ");
 
+    scan_log_is("to as many bytes as they need",
+                "{\"a\":\"\\u007f\\u0080\\u07ff\\u0800\\uffff\\ud800\\udc00"
+                "\\udbff\\udfff\"}",
+                "r:obj(/0 a:str/0=\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"
+                "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf:19 r:obj/0)1,10 ");
+
+    scan_log_is("surrogates that are no pair stay alone",
+                "{\"a\":\"\\udc00\\ud83d\\u00aA\\ud83d\\ud83d\\uDE00\"}",
+                "r:obj(/0 a:str/0=\xed\xb0\x80\xed\xa0\xbd\xc2\xaa\xed\xa0\xbd"
+                "\xf0\x9f\x98\x80:15 r:obj/0)1,10 ");
+
     scan_log_is("characters are kept whole or cut at the limit",
                 "{\"a\":\"0123456789012345678901234567890123456789012345678901"
                 "2345678901\xe2\x82\xac\xe2\x82\xac\"}",
@@ -498,6 +512,56 @@ scan_test_many(void)
 }
 
 
+/* a new scanner each, so that its table grows on the way */
+
+static void
+scan_test_growth(void)
+{
+    int         bad;
+    unsigned    again;
+    llm_scan_t  scan;
+
+    bad = 0;
+
+    for (again = 0; again < 600; again++) {
+        llm_scan_init(&scan, scan_handler, NULL);
+        bad += (scan_many(&scan, 601, again) != LLM_SCAN_INVALID);
+        llm_scan_free(&scan);
+    }
+
+    is_int(bad, 0, "any name of 600 again");
+}
+
+
+static void
+scan_test_names(void)
+{
+    int          bad;
+    uint64_t     i;
+    llm_names_t  names;
+
+    memset(&names, 0, sizeof(names));
+
+    bad = 0;
+
+    for (i = 0; i < 1024 * 1024; i++) {
+        bad += (llm_names_add(&names, i * 0x9e3779b97f4a7c15ULL) != 0);
+    }
+
+    is_int(bad, 0, "a million names at a time");
+    is_int(llm_names_add(&names, i * 0x9e3779b97f4a7c15ULL),
+           LLM_NAMES_DUPLICATE, "and no more");
+
+    llm_names_drop(&names, 1);
+
+    is_int(llm_names_add(&names, 0), LLM_NAMES_DUPLICATE, "the first is left");
+    is_int(llm_names_add(&names, 5 * 0x9e3779b97f4a7c15ULL), 0,
+           "the others are forgotten");
+
+    llm_names_free(&names);
+}
+
+
 static void
 scan_test_blank(void)
 {
@@ -532,6 +596,8 @@ main(void)
     scan_test_first();
     scan_test_depth();
     scan_test_many();
+    scan_test_growth();
+    scan_test_names();
     scan_test_blank();
 
     return tap_done();

@@ -168,7 +168,8 @@ sse_handler(void *ctx, const llm_sse_event_t *event)
         sse_log(log, (const char *) event->data.data, event->data.len);
 
     } else {
-        sse_log(log, "(null)", 6);
+        sse_log(log, event->data.len ? "(broken)" : "(null)",
+                event->data.len ? 8 : 6);
     }
 
     if (event->data_start == SIZE_MAX) {
@@ -282,6 +283,30 @@ sse_test_end(void)
 
 
 static void
+sse_test_nothing(void)
+{
+    llm_sse_t  sse;
+    sse_log_t  log;
+
+    memset(&log, 0, sizeof(log));
+
+    llm_sse_init(&sse, SSE_MAX, sse_handler, &log);
+
+    is_int(llm_sse_feed(&sse, (const unsigned char *) "", 0), 0,
+           "an empty piece");
+    is_int(llm_sse_feed(&sse, (const unsigned char *) "data: a\r", 8), 0,
+           "half a line end");
+    is_int(llm_sse_feed(&sse, (const unsigned char *) "", 0), 0,
+           "an empty piece in the midst of it");
+    is_int(llm_sse_feed(&sse, (const unsigned char *) "\n\n", 2), 0,
+           "the rest");
+    is_mem(log.text, log.len, "[a]0-10@6;", 10, "makes one event");
+
+    llm_sse_free(&sse);
+}
+
+
+static void
 sse_test_stop(void)
 {
     sse_log_t   log;
@@ -366,6 +391,7 @@ main(void)
 {
     sse_test_cases();
     sse_test_end();
+    sse_test_nothing();
     sse_test_stop();
     sse_test_max();
     sse_test_long();
