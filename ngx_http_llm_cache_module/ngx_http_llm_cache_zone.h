@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 
 #include "llm_key.h"
+#include "ngx_http_llm_cache_memo.h"
 
 
 typedef struct ngx_http_llm_cache_chunk_s  ngx_http_llm_cache_chunk_t;
@@ -49,11 +50,15 @@ typedef struct ngx_http_llm_cache_sh_s    ngx_http_llm_cache_sh_t;
 typedef struct ngx_http_llm_cache_slot_s  ngx_http_llm_cache_slot_t;
 
 
+typedef struct ngx_http_llm_cache_zone_s  ngx_http_llm_cache_zone_t;
+
+
+/* a slab pool of its own, with its own lock and its own part of the keys */
+
 typedef struct {
+    ngx_http_llm_cache_zone_t   *zone;
     ngx_str_t                    name;
     size_t                       size;
-    time_t                       inactive;
-    size_t                       max_entry;
 
     ngx_shm_zone_t              *shm_zone;
     ngx_slab_pool_t             *pool;
@@ -62,13 +67,27 @@ typedef struct {
     /* this process's own */
     ngx_http_llm_cache_slot_t   *slot;
     ngx_uint_t                   generation;
-} ngx_http_llm_cache_zone_t;
+} ngx_http_llm_cache_shard_t;
+
+
+struct ngx_http_llm_cache_zone_s {
+    ngx_str_t                    name;
+    size_t                       size;
+    ngx_uint_t                   n;          /* number of shards */
+    time_t                       inactive;
+    size_t                       max_entry;
+    ngx_http_llm_cache_shard_t  *shards;
+
+    /* this process's own: the keyed hash of the memo, and its generation */
+    llm_fingerprint_t           *fingerprint;
+    ngx_uint_t                   seed;
+};
 
 
 /* a node that this worker keeps from being freed; zeroed: none */
 
 typedef struct {
-    ngx_http_llm_cache_zone_t   *zone;
+    ngx_http_llm_cache_shard_t  *shard;
     ngx_http_llm_cache_node_t   *node;
     ngx_http_llm_cache_slot_t   *slot;
     ngx_uint_t                   index;
@@ -92,6 +111,10 @@ extern ngx_module_t  ngx_http_llm_cache_module;
 char *ngx_http_llm_cache_zone_add(ngx_conf_t *cf,
     ngx_http_llm_cache_zone_t *zone);
 
+/* the zone's memo and its keyed hash; NULL when memory ran out */
+ngx_http_llm_cache_memo_t *ngx_http_llm_cache_zone_memo(
+    ngx_http_llm_cache_zone_t *zone);
+
 /* gives back what workers that are gone had held */
 void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
     ngx_log_t *log);
@@ -110,7 +133,7 @@ void ngx_http_llm_cache_zone_release(ngx_http_llm_cache_hold_t *hold);
 /* NGX_OK, or NGX_DECLINED where the zone has no room to be had */
 
 ngx_int_t ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
-    size_t expected, ngx_http_llm_cache_writer_t *w);
+    const u_char *key, size_t expected, ngx_http_llm_cache_writer_t *w);
 ngx_int_t ngx_http_llm_cache_zone_append(ngx_http_llm_cache_writer_t *w,
     const u_char *data, size_t len);
 
