@@ -16,6 +16,7 @@
 #include "llm_body.h"
 #include "llm_control.h"
 #include "llm_dialect.h"
+#include "llm_evict.h"
 #include "llm_key.h"
 #include "llm_reason.h"
 #include "llm_record.h"

@@ -280,6 +280,16 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
         return NGX_CONF_OK;
     }
 
+    if (ngx_strcmp(value->data, "evict=cost") == 0) {
+        zone->lru = 0;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "evict=lru") == 0) {
+        zone->lru = 1;
+        return NGX_CONF_OK;
+    }
+
     if (ngx_strncmp(value->data, "shards=", 7) == 0) {
 
         n = ngx_atoi(value->data + 7, value->len - 7);

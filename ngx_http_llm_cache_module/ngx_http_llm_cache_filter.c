@@ -500,7 +500,11 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
 
         if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
                                            ctx->record.created,
-                                           ctx->record.expires)
+                                           ctx->record.expires,
+                                           llm_evict_weight(
+                                               info.prompt_tokens,
+                                               info.completion_tokens,
+                                               ctx->writer.len))
             != NGX_OK)
         {
             reason = LLM_REASON_ZONE_FULL;

@@ -18,8 +18,12 @@ static ngx_http_llm_cache_memo_t *ngx_http_llm_cache_shard_memo(
     ngx_http_llm_cache_shard_t *shard);
 static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
     ngx_http_llm_cache_shard_t *shard);
-static void ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard,
-    ngx_queue_t *q);
+static void ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node);
+static ngx_http_llm_cache_node_t *ngx_http_llm_cache_shard_lowest(
+    ngx_http_llm_cache_shard_t *shard);
+static ngx_uint_t ngx_http_llm_cache_shard_evict(
+    ngx_http_llm_cache_shard_t *shard);
 static ngx_uint_t ngx_http_llm_cache_shard_collect_step(
     ngx_http_llm_cache_shard_t *shard);
 
@@ -139,8 +143,7 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
     sh->mask = n - 1;
     sh->generation = 1;
 
-    ngx_queue_init(&sh->used);
-    ngx_queue_init(&sh->garbage);
+    ngx_rbtree_init(&sh->ranks, &sh->sentinel, ngx_rbtree_insert_value);
 
     shard->sh = sh;
     shard->pool->data = sh;
@@ -229,7 +232,7 @@ ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
 
     if (!broken) {
         ngx_http_llm_cache_shard_unref(shard, hold->node);
-        garbage = !ngx_queue_empty(&shard->sh->garbage);
+        garbage = shard->sh->garbage != NULL;
         ngx_http_llm_cache_shard_unlock(shard);
     }
 
@@ -308,6 +311,30 @@ ngx_http_llm_cache_shard_find(ngx_http_llm_cache_shard_t *shard,
 }
 
 
+/* puts a node into the index, which owns one of its references */
+
+void
+ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node)
+{
+    ngx_http_llm_cache_node_t  **link;
+
+    link = ngx_http_llm_cache_shard_find(shard, node->key);
+
+    if (*link) {
+        ngx_http_llm_cache_shard_unlink(shard, link);
+    }
+
+    node->next = *link;
+    *link = node;
+
+    node->refs++;
+    node->frequency = 1;
+
+    ngx_http_llm_cache_shard_rank(shard, node);
+}
+
+
 /* takes a node out of the index, and the index's reference from it */
 
 void
@@ -319,7 +346,7 @@ ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     node = *link;
     *link = node->next;
 
-    ngx_queue_remove(&node->queue);
+    ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
 
     ngx_http_llm_cache_shard_unref(shard, node);
 }
@@ -330,47 +357,105 @@ ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node)
 {
     if (--node->refs == 0) {
-        ngx_queue_insert_tail(&shard->sh->garbage, &node->queue);
-    }
-}
-
-
-/* drops what was not used for long: a few at a time, from the cold end */
-
-void
-ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
-{
-    ngx_uint_t                  i;
-    ngx_queue_t                *q;
-    ngx_http_llm_cache_node_t  *node;
-
-    for (i = 0; i < 2; i++) {
-
-        if (ngx_queue_empty(&shard->sh->used)) {
-            return;
-        }
-
-        q = ngx_queue_last(&shard->sh->used);
-        node = ngx_queue_data(q, ngx_http_llm_cache_node_t, queue);
-
-        if (ngx_time() - (time_t) node->used < shard->zone->inactive) {
-            return;
-        }
-
-        ngx_http_llm_cache_shard_evict(shard, q);
+        node->next = shard->sh->garbage;
+        shard->sh->garbage = node;
     }
 }
 
 
 static void
-ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard, ngx_queue_t *q)
+ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node)
 {
+    ngx_http_llm_cache_sh_t  *sh;
+
+    sh = shard->sh;
+
+    node->asked = 0;
+    node->rank.key = shard->zone->lru
+                     ? (ngx_rbtree_key_t) ++sh->age
+                     : (ngx_rbtree_key_t) llm_evict_priority(sh->age,
+                                              node->frequency, node->weight);
+
+    ngx_rbtree_insert(&sh->ranks, &node->rank);
+}
+
+
+static ngx_http_llm_cache_node_t *
+ngx_http_llm_cache_shard_lowest(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_rbtree_node_t  *rank;
+
+    if (shard->sh->ranks.root == &shard->sh->sentinel) {
+        return NULL;
+    }
+
+    rank = ngx_rbtree_min(shard->sh->ranks.root, &shard->sh->sentinel);
+
+    return ngx_rbtree_data(rank, ngx_http_llm_cache_node_t, rank);
+}
+
+
+/* drops what was not used for long: a few at a time, from the low end */
+
+void
+ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                  i;
     ngx_http_llm_cache_node_t  *node;
 
-    node = ngx_queue_data(q, ngx_http_llm_cache_node_t, queue);
+    for (i = 0; i < 2; i++) {
+
+        node = ngx_http_llm_cache_shard_lowest(shard);
+
+        if (node == NULL
+            || ngx_time() - (time_t) node->used < shard->zone->inactive)
+        {
+            return;
+        }
+
+        ngx_http_llm_cache_shard_unlink(shard,
+                            ngx_http_llm_cache_shard_find(shard, node->key));
+    }
+}
+
+
+/*
+ * Evicts the record of the lowest priority.  A hit only counts: what was
+ * asked for since it was ranked is ranked anew here, a few at a time.  0 when
+ * there is nothing to evict.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                  i;
+    ngx_http_llm_cache_node_t  *node;
+
+    for (i = 0; i <= LLM_EVICT_CHANCES; i++) {
+
+        node = ngx_http_llm_cache_shard_lowest(shard);
+
+        if (node == NULL) {
+            return 0;
+        }
+
+        if (!node->asked || i == LLM_EVICT_CHANCES) {
+            break;
+        }
+
+        ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
+        ngx_http_llm_cache_shard_rank(shard, node);
+    }
+
+    if (!shard->zone->lru) {
+        shard->sh->age = node->rank.key;
+    }
 
     ngx_http_llm_cache_shard_unlink(shard,
-                               ngx_http_llm_cache_shard_find(shard, node->key));
+                            ngx_http_llm_cache_shard_find(shard, node->key));
+
+    return 1;
 }
 
 
@@ -383,11 +468,9 @@ void *
 ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard, size_t size,
     ngx_uint_t *again)
 {
-    void                     *p;
-    ngx_uint_t                i;
-    ngx_http_llm_cache_sh_t  *sh;
+    void        *p;
+    ngx_uint_t   i;
 
-    sh = shard->sh;
     *again = 0;
 
     for (i = 0; i < NGX_HTTP_LLM_CACHE_EVICT_STEP; i++) {
@@ -397,15 +480,11 @@ ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard, size_t size,
             return p;
         }
 
-        if (ngx_http_llm_cache_shard_collect_step(shard)) {
-            continue;
-        }
-
-        if (ngx_queue_empty(&sh->used)) {
+        if (!ngx_http_llm_cache_shard_collect_step(shard)
+            && !ngx_http_llm_cache_shard_evict(shard))
+        {
             return NULL;
         }
-
-        ngx_http_llm_cache_shard_evict(shard, ngx_queue_last(&sh->used));
     }
 
     *again = 1;
@@ -420,23 +499,21 @@ static ngx_uint_t
 ngx_http_llm_cache_shard_collect_step(ngx_http_llm_cache_shard_t *shard)
 {
     ngx_uint_t                   i;
-    ngx_queue_t                 *q;
     ngx_http_llm_cache_node_t   *node;
     ngx_http_llm_cache_chunk_t  *chunk;
 
-    if (ngx_queue_empty(&shard->sh->garbage)) {
+    node = shard->sh->garbage;
+
+    if (node == NULL) {
         return 0;
     }
-
-    q = ngx_queue_head(&shard->sh->garbage);
-    node = ngx_queue_data(q, ngx_http_llm_cache_node_t, queue);
 
     for (i = 0; i < NGX_HTTP_LLM_CACHE_FREE_STEP; i++) {
 
         chunk = node->chunks;
 
         if (chunk == NULL) {
-            ngx_queue_remove(q);
+            shard->sh->garbage = node->next;
             ngx_slab_free_locked(shard->pool, node);
             break;
         }

@@ -8,6 +8,7 @@
 #define _NGX_HTTP_LLM_CACHE_SHARD_H_INCLUDED_
 
 
+#include "llm_evict.h"
 #include "ngx_http_llm_cache_zone.h"
 
 
@@ -37,8 +38,10 @@ struct ngx_http_llm_cache_sh_s {
     ngx_uint_t                   mask;       /* number of buckets - 1 */
     ngx_http_llm_cache_node_t  **buckets;
     ngx_http_llm_cache_memo_t   *memo;       /* of the first shard */
-    ngx_queue_t                  used;       /* most recently used first */
-    ngx_queue_t                  garbage;    /* without references */
+    ngx_rbtree_t                 ranks;      /* lowest priority first */
+    ngx_rbtree_node_t            sentinel;
+    uint64_t                     age;        /* of what was evicted last */
+    ngx_http_llm_cache_node_t   *garbage;    /* without references */
     ngx_http_llm_cache_slot_t   *slots;      /* grows only */
 
     ngx_uint_t                   generation; /* of the index */
@@ -68,6 +71,8 @@ void ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
 
 ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_find(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
+void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node);
 void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link);
 void ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard);

@@ -256,10 +256,10 @@ ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w, size_t offset,
 
 ngx_int_t
 ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
-    const u_char *key, time_t created, time_t expires)
+    const u_char *key, time_t created, time_t expires, uint32_t weight)
 {
-    ngx_http_llm_cache_shard_t   *shard;
-    ngx_http_llm_cache_node_t   *node, **link;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
 
     shard = w->hold.shard;
     node = w->hold.node;
@@ -271,29 +271,19 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
         return NGX_DECLINED;
     }
 
-    link = ngx_http_llm_cache_shard_find(shard, key);
-
-    if (*link) {
-        ngx_http_llm_cache_shard_unlink(shard, link);
-    }
-
     ngx_memcpy(node->key, key, LLM_KEY_LEN);
+
     node->created = (uint32_t) created;
     node->expires = (uint32_t) expires;
     node->used = (uint32_t) ngx_time();
-    node->refs++;
+    node->weight = weight;
 
-    link = ngx_http_llm_cache_shard_find(shard, key);
-    node->next = *link;
-    *link = node;
-
-    ngx_queue_insert_head(&shard->sh->used, &node->queue);
-
+    ngx_http_llm_cache_shard_link(shard, node);
     ngx_http_llm_cache_shard_expire(shard);
 
     ngx_http_llm_cache_shard_unlock(shard);
 
-    ngx_http_llm_cache_shard_release(&w->hold);
+    ngx_http_llm_cache_zone_release(&w->hold);
 
     return NGX_OK;
 }

@@ -257,11 +257,9 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 
     } else {
 
-        if ((time_t) node->used != now) {
-            node->used = (uint32_t) now;
-            ngx_queue_remove(&node->queue);
-            ngx_queue_insert_head(&shard->sh->used, &node->queue);
-        }
+        node->used = (uint32_t) now;
+        node->frequency++;
+        node->asked = 1;
 
         rc = ngx_http_llm_cache_shard_hold(shard, node, hold);
     }

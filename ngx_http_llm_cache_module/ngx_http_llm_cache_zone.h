@@ -36,13 +36,16 @@ typedef struct ngx_http_llm_cache_node_s  ngx_http_llm_cache_node_t;
 
 struct ngx_http_llm_cache_node_s {
     u_char                       key[LLM_KEY_LEN];
-    ngx_http_llm_cache_node_t   *next;       /* in the bucket */
-    ngx_queue_t                  queue;      /* by use, or garbage */
+    ngx_http_llm_cache_node_t   *next;       /* in the bucket, or garbage */
+    ngx_rbtree_node_t            rank;       /* by priority */
     ngx_http_llm_cache_chunk_t  *chunks;
     uint32_t                     refs;       /* the index's and the holders' */
     uint32_t                     created;    /* seconds since the epoch */
     uint32_t                     expires;
     uint32_t                     used;
+    uint32_t                     frequency;
+    uint32_t                     weight;     /* what it saves per byte */
+    uint32_t                     asked;      /* for, since it was ranked */
 };
 
 
@@ -76,6 +79,7 @@ struct ngx_http_llm_cache_zone_s {
     ngx_uint_t                   n;          /* number of shards */
     time_t                       inactive;
     size_t                       max_entry;
+    ngx_uint_t                   lru;        /* evict=lru */
     ngx_http_llm_cache_shard_t  *shards;
 
     /* this process's own: the keyed hash of the memo, and its generation */
@@ -143,7 +147,7 @@ void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
 
 /* makes the record visible in place of the key's older one; the writer ends */
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
-    const u_char *key, time_t created, time_t expires);
+    const u_char *key, time_t created, time_t expires, uint32_t weight);
 void ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w);
 
 /* drops the key's record; for one that turned out to be unusable */
