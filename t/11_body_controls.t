@@ -32,6 +32,11 @@ my $nginx = nginx(location => 'llm_cache on;', server => <<'END');
         client_body_in_file_only clean;
         proxy_pass http://llm;
     }
+    location /spill/ {
+        llm_cache on;
+        client_body_buffer_size 1k;
+        proxy_pass http://llm;
+    }
     location /disabled/ {
         llm_cache off;
         proxy_pass http://llm;
@@ -144,9 +149,13 @@ $nginx->post(chat_uri(), '{"model":"chunked","caching":true}', chunked => 5);
 is($mock->last_request->{body}, '{"model":"chunked"}', 'a chunked request');
 
 my $big = to_json(chat('x' x 300_000));
+my $controlled = $big =~ s/^\{/{"caching":true,/r
+    =~ s/\}$/,"cache":{"ttl":60}}/r;
 
-$nginx->post('/direct' . chat_uri(), $big =~ s/^\{/{"caching":true,/r);
-is($mock->last_request->{body}, $big, 'a large request');
+for my $prefix ('', '/direct', '/file', '/spill') {
+    $nginx->post($prefix . chat_uri(), $controlled);
+    is($mock->last_request->{body}, $big, "a large request at '$prefix'");
+}
 
 # the controls of a request that is not read from the cache go as well
 

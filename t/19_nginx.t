@@ -13,7 +13,8 @@ use LLMTest;
 
 my $mock = mock();
 
-my $nginx = nginx(http => 'proxy_buffering on;', location => 'llm_cache on;',
+my $nginx = nginx(http => 'proxy_buffering on; upstream pair {'
+    . 'server 127.0.0.1:1 max_fails=0; server %MOCK%; }', location => 'llm_cache on;',
     server => <<'END');
     location /rewritten/ {
         llm_cache on;
@@ -167,6 +168,10 @@ my $nginx = nginx(http => 'proxy_buffering on;', location => 'llm_cache on;',
     location /down/ {
         llm_cache on;
         proxy_pass http://127.0.0.1:1;
+    }
+    location /pair/ {
+        llm_cache on;
+        proxy_pass http://pair;
     }
     location /set_body/ {
         llm_cache on;
@@ -364,6 +369,11 @@ my @down = map { $nginx->post(at('/down'), chat('n')) } 1, 2;
 
 is_deeply([map { $_->status } @down], [502, 502], 'a provider that is down');
 is($down[1]->cache, 'MISS', 'a provider that is down: status');
+
+for my $prompt ('first', 'second') {
+    is_cached($nginx, "the next provider, $prompt", at('/pair'),
+        chat($prompt));
+}
 
 my @set = map { $nginx->post(at('/set_body'), chat('o')) } 1, 2;
 

@@ -113,7 +113,7 @@ for my $round (1 .. 3) {
         "larger than the zone, $round: reason");
 }
 
-my $warnings = () = $tiny->error_log =~ /\[warn\].*\bzone\b.*tiny/g;
+my $warnings = () = $tiny->error_log =~ /\[warn\].*"tiny".* full/g;
 
 is($warnings, 1, 'larger than the zone: one warning');
 
@@ -138,6 +138,40 @@ for my $step (1 .. 4) {
 is_miss(post($idle, 'idle'), 'inactive');
 is_hit(post($idle, 'idle', prefix => '/busy'), $prompt{busy},
     'another zone, which keeps it');
+
+# a hit that is read slowly keeps its bytes while the zone is filled anew, and
+# gives its memory back
+
+my $held_open = nginx(location => 'llm_cache on;', listen => 'sndbuf=16k',
+    http => 'llm_cache_zone zone=held:4m max_entry=2m;');
+my $long = post($held_open, 'long', mock => { size => 1_000_000 });
+my @readers = map { my $client = $held_open->client;
+    $client->send($held_open->request_text(chat_uri(), chat('long')));
+    $client->received(qr/^X-LLM-Cache: HIT/m); $client } 1 .. 6;
+
+$held_open->post(chat_uri(), chat('long'), mock => { size => 900_000 },
+    headers => { 'Cache-Control' => 'no-cache' });
+is(length post($held_open, 'long')->json->{choices}[0]{message}{content},
+    900_000, 'slow readers: another answer has taken its place');
+
+for my $number (1 .. 300) {
+    post($held_open, "fill $number", mock => { size => 20_000 });
+}
+
+is($held_open->post(chat_uri(), chat('long'), headers => {
+    'Cache-Control' => 'only-if-cached' })->status, 504,
+    'slow readers: and has been evicted');
+
+$_->close for splice @readers, 0, 3;
+
+is_hit($_->response, $long, 'slow readers') for @readers;
+$_->close for @readers;
+
+my @room = map { post($held_open, "room $_", mock => { size => 900_000 }) }
+    1 .. 3;
+
+is_hit(post($held_open, "room $_"), $room[$_ - 1], "slow readers: room, $_")
+    for 1 .. 3;
 
 # zones do not share
 

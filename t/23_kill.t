@@ -14,7 +14,7 @@ my $KILLS = 50;
 my $mock = mock();
 
 my $nginx = nginx(location => 'llm_cache on;', workers => 2,
-    http => 'llm_cache_zone zone=small:1m;', level => 'notice',
+    http => 'llm_cache_zone zone=small:1m;', listen => 'sndbuf=16k', level => 'notice',
     allow => qr/process \d+ exited on signal 9|zone "\w+" was locked by \d+/);
 
 my @load = map { load($nginx, $_) } 1 .. 4;
@@ -41,32 +41,42 @@ cmp_ok($sum{$_}, '>', 20, "$_ among them") for qw(hit miss);
 cmp_ok($sum{failed}, '<=', 4 * $KILLS,
     'only requests of killed workers failed');
 
-# killed in the middle of storing, of serving, and of nothing
+# killed in the middle of storing, and of serving
 
 for my $round (1 .. 3) {
+    my @stream = (chat_uri(), chat("storing $round", stream => json_true));
     my $storing = $nginx->client;
 
-    $storing->send($nginx->request_text(chat_uri(),
-        chat("storing $round", stream => json_true),
+    $storing->send($nginx->request_text(@stream,
         mock => { hold => [3, "store $round"] }));
     ok($storing->received(qr/data: /), "storing, $round: begun");
 
-    my @pids = $nginx->worker_pids;
+    my $long = $nginx->post(chat_uri(), chat("serving $round"),
+        mock => { size => 500_000 });
+    my $serving = $nginx->client;
 
-    $nginx->kill_worker(0);
-    $nginx->kill_worker(0);
+    pause(0.05);
+    $serving->send($nginx->request_text(chat_uri(),
+        chat("serving $round")));
+    ok($serving->received(qr/^X-LLM-Cache: HIT/m), "serving, $round: begun");
 
-    my $answer = $storing->response;
+    $nginx->kill_worker(0) for 1, 2;
 
-    ok(!$answer->complete, "storing, $round: cut off");
-    ok(!$answer->timed_out, "storing, $round: not stuck");
+    my ($stored, $served) = map { $_->response } $storing, $serving;
+
+    ok(!$stored->complete && !$stored->timed_out,
+        "storing, $round: cut off");
+    ok(!$served->complete && !$served->timed_out,
+        "serving, $round: cut off");
+    is($served->body, substr($long->body, 0, length $served->body),
+        "serving, $round: its own bytes so far");
     $mock->release("store $round");
 
-    my @again = map { $nginx->post(chat_uri(), chat("storing $round",
-        stream => json_true)) } 1, 2;
+    my $again = $nginx->post(@stream);
 
-    ok($again[1]->complete, "storing, $round: answered again");
-    is($again[0]->cache, 'MISS', "storing, $round: no half answer");
+    is_miss($again, "storing, $round: no half answer");
+    is_hit($nginx->post(chat_uri(), chat("serving $round")), $long,
+        "serving, $round: again");
 }
 
 # afterwards the zone has all of its room: nothing is held for the dead
