@@ -222,6 +222,7 @@ ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
 
 extern ngx_command_t  ngx_http_llm_cache_commands[];
 
+
 static ngx_inline llm_str_t
 ngx_http_llm_cache_view(ngx_str_t *s)
 {
