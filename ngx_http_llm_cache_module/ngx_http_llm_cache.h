@@ -13,8 +13,10 @@
 #include <ngx_http.h>
 
 #include "llm_answer.h"
+#include "llm_body.h"
 #include "llm_control.h"
 #include "llm_dialect.h"
+#include "llm_evict.h"
 #include "llm_key.h"
 #include "llm_reason.h"
 #include "llm_record.h"
@@ -57,6 +59,7 @@ typedef struct {
     ngx_http_complex_value_t    *scope;
 
     ngx_array_t                 *ignore;     /* of llm_str_t */
+    ngx_str_t                    ignore_text;
     ngx_array_t                 *bypass;
     ngx_array_t                 *no_store;
     ngx_uint_t                   controls;
@@ -93,7 +96,9 @@ typedef struct {
 
     llm_route_t                  route;
     llm_ask_t                    ask;
-    llm_control_t                control;
+    u_char                       digest[LLM_KEY_LEN];  /* of the body */
+    llm_control_t                body_control;
+    llm_control_t                control;    /* the headers' too */
     ngx_str_t                    client_ns;
     ngx_str_t                    model;
     json_t                      *doc;        /* loaded on demand */
@@ -122,7 +127,6 @@ typedef struct {
 
     unsigned                     reading:1;  /* the body is being read */
     unsigned                     ready:1;    /* the body has been read */
-    unsigned                     parsed:1;   /* control, ask are known */
     unsigned                     has_key:1;
     unsigned                     may_store:1;
     unsigned                     recording:1;
@@ -147,13 +151,6 @@ ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_get_ctx(ngx_http_request_t *r);
 ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(
     ngx_http_request_t *r);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
-llm_reason_e ngx_http_llm_cache_body(ngx_http_request_t *r, size_t max,
-    ngx_str_t *body, ngx_uint_t *copied);
-llm_reason_e ngx_http_llm_cache_load(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
-ngx_int_t ngx_http_llm_cache_strip(ngx_http_request_t *r, ngx_str_t *body,
-    ngx_uint_t *stripped);
-
 /* adds a read-only buffer to a chain: the new end of the chain, or NULL when
    memory ran out; nginx takes an empty buffer for a bug, so none is added */
 ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
@@ -162,6 +159,13 @@ ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_hide_encodings(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_restore_encodings(ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_body.c */
+
+llm_reason_e ngx_http_llm_cache_read_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+llm_reason_e ngx_http_llm_cache_load(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_key.c */
 
@@ -210,7 +214,14 @@ void *ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf);
 void *ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+
+/* a zone with the defaults, NULL when memory ran out */
+ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_directives.c */
+
 extern ngx_command_t  ngx_http_llm_cache_commands[];
+
 
 static ngx_inline llm_str_t
 ngx_http_llm_cache_view(ngx_str_t *s)

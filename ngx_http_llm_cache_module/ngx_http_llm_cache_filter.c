@@ -303,7 +303,7 @@ ngx_http_llm_cache_start(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         expected = LLM_RECORD_HEAD + meta.len + (size_t) ctx->expected;
     }
 
-    rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, expected,
+    rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key, expected,
                                         &ctx->writer);
 
     if (rc == NGX_OK) {
@@ -500,7 +500,11 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
 
         if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
                                            ctx->record.created,
-                                           ctx->record.expires)
+                                           ctx->record.expires,
+                                           llm_evict_weight(
+                                               info.prompt_tokens,
+                                               info.completion_tokens,
+                                               ctx->writer.len))
             != NGX_OK)
         {
             reason = LLM_REASON_ZONE_FULL;

@@ -11,12 +11,8 @@ static ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static llm_reason_e ngx_http_llm_cache_parse(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
 static llm_reason_e ngx_http_llm_cache_read_request(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static ngx_int_t ngx_http_llm_cache_copy_string(ngx_pool_t *pool,
-    ngx_str_t *dst, llm_str_t src);
 static void ngx_http_llm_cache_read_headers(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
@@ -282,7 +278,7 @@ done:
 }
 
 
-/* what the request says: once, however many locations it passes */
+/* what the request says, in its body and its headers */
 
 static llm_reason_e
 ngx_http_llm_cache_read_request(ngx_http_request_t *r,
@@ -290,97 +286,18 @@ ngx_http_llm_cache_read_request(ngx_http_request_t *r,
 {
     llm_reason_e  reason;
 
-    if (ctx->parsed) {
-        reason = ngx_http_llm_cache_load(r, ctx);
+    reason = ngx_http_llm_cache_read_body(r, ctx);
 
-    } else {
-        reason = ngx_http_llm_cache_parse(r, ctx);
-    }
+    ctx->control = ctx->body_control;
 
-    if (reason != LLM_REASON_NONE) {
-        return reason;
-    }
-
-    llm_dialect_ask(&ctx->route, ctx->doc, &ctx->ask);
-
-    if (ngx_http_llm_cache_copy_string(r->pool, &ctx->model, ctx->ask.model)
-        != NGX_OK)
+    if (reason == LLM_REASON_NONE
+        && (ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER)
+        && !ctx->route.dialect->ignore_header_controls)
     {
-        return LLM_REASON_NO_MEMORY;
-    }
-
-    /* it belongs to the document or to the URI */
-    ctx->ask.model.len = 0;
-
-    return LLM_REASON_NONE;
-}
-
-
-static llm_reason_e
-ngx_http_llm_cache_parse(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
-{
-    ngx_str_t     body;
-    ngx_uint_t    copied, stripped;
-    llm_reason_e  reason;
-
-    stripped = 0;
-
-    reason = ngx_http_llm_cache_body(r, ctx->conf->max_body, &body, &copied);
-
-    if (reason == LLM_REASON_NONE) {
-        reason = llm_json_load(body.data, body.len, &ctx->doc);
-    }
-
-    if (reason == LLM_REASON_NONE) {
-
-        if (ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_BODY) {
-            llm_control_body(ctx->doc, &ctx->control);
-
-            if (ngx_http_llm_cache_copy_string(r->pool, &ctx->client_ns,
-                                               ctx->control.ns)
-                != NGX_OK
-                || ngx_http_llm_cache_strip(r, &body, &stripped) != NGX_OK)
-            {
-                reason = LLM_REASON_NO_MEMORY;
-            }
-        }
-
-        if ((ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER)
-            && !ctx->route.dialect->ignore_header_controls)
-        {
-            ngx_http_llm_cache_read_headers(r, ctx);
-        }
-
-        ctx->parsed = 1;
-    }
-
-    if (copied && !stripped) {
-        ngx_pfree(r->pool, body.data);
+        ngx_http_llm_cache_read_headers(r, ctx);
     }
 
     return reason;
-}
-
-
-static ngx_int_t
-ngx_http_llm_cache_copy_string(ngx_pool_t *pool, ngx_str_t *dst,
-    llm_str_t src)
-{
-    dst->len = src.len;
-
-    if (src.len == 0) {
-        return NGX_OK;
-    }
-
-    dst->data = ngx_pnalloc(pool, src.len);
-    if (dst->data == NULL) {
-        dst->len = 0;
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(dst->data, src.data, src.len);
-
-    return NGX_OK;
 }
 
 

@@ -214,10 +214,9 @@ static ngx_int_t
 ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key)
 {
-    ngx_int_t      rc;
-    ngx_str_t      value;
-    llm_buf_t      buf;
-    llm_ignore_t   ignore;
+    ngx_int_t   rc;
+    ngx_str_t   value;
+    llm_buf_t   buf;
 
     if (ctx->conf->key) {
 
@@ -235,33 +234,13 @@ ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     }
 
     ngx_memzero(&buf, sizeof(llm_buf_t));
-    ngx_memzero(&ignore, sizeof(llm_ignore_t));
-
-    if (ctx->conf->ignore) {
-        ignore.paths = ctx->conf->ignore->elts;
-        ignore.n = ctx->conf->ignore->nelts;
-    }
 
     rc = ngx_http_llm_cache_key_uri(r, ctx, &buf);
 
     if (rc == NGX_OK) {
         llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
-
-        buf.len = 0;
-
-        if (llm_key_body(ctx->doc, ctx->route.dialect, &ignore,
-                         ctx->conf->controls
-                             & NGX_HTTP_LLM_CACHE_CONTROL_BODY,
-                         &buf)
-            != 0)
-        {
-            rc = NGX_ERROR;
-        }
-    }
-
-    if (rc == NGX_OK) {
-        llm_key_add(key, LLM_KEY_BODY, buf.data, buf.len);
+        llm_key_add(key, LLM_KEY_BODY, ctx->digest, LLM_KEY_LEN);
     }
 
     llm_buf_free(&buf);

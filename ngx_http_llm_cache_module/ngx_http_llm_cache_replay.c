@@ -40,9 +40,9 @@ ngx_http_llm_cache_open_record(ngx_http_request_t *r,
     {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "llm_cache_zone \"%V\" gave a record of another key",
-                      &ctx->hold.zone->name);
+                      &ctx->conf->zone->name);
 
-        ngx_http_llm_cache_zone_delete(ctx->hold.zone, ctx->key);
+        ngx_http_llm_cache_zone_delete(ctx->conf->zone, ctx->key);
         return NGX_DECLINED;
     }
 

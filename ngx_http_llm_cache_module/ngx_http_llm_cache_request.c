@@ -2,10 +2,6 @@
 
 
 static void ngx_http_llm_cache_cleanup(void *data);
-static ngx_int_t ngx_http_llm_cache_copy_body(ngx_http_request_t *r,
-    u_char *p);
-static ngx_int_t ngx_http_llm_cache_set_length(ngx_http_request_t *r,
-    off_t len);
 
 
 /*
@@ -55,7 +51,7 @@ ngx_http_llm_cache_create_ctx(ngx_http_request_t *r)
     ctx->prompt_tokens = -1;
     ctx->completion_tokens = -1;
 
-    llm_control_init(&ctx->control);
+    llm_control_init(&ctx->body_control);
 
     cln->handler = ngx_http_llm_cache_cleanup;
 
@@ -100,182 +96,6 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
-/*
- * The request body in one piece: as it stands where it is one buffer in
- * memory, else a copy in the request's pool.
- */
-
-llm_reason_e
-ngx_http_llm_cache_body(ngx_http_request_t *r, size_t max, ngx_str_t *body,
-    ngx_uint_t *copied)
-{
-    off_t         len;
-    ngx_chain_t  *cl;
-
-    *copied = 0;
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return LLM_REASON_NO_BODY;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && !cl->buf->in_file) {
-        body->data = cl->buf->pos;
-        body->len = cl->buf->last - cl->buf->pos;
-
-    } else {
-
-        len = 0;
-
-        for ( /* void */ ; cl; cl = cl->next) {
-            len += ngx_buf_size(cl->buf);
-        }
-
-        if (len > (off_t) max) {
-            return LLM_REASON_BODY_SIZE;
-        }
-
-        body->len = (size_t) len;
-        body->data = ngx_palloc(r->pool, body->len + 1);
-        if (body->data == NULL) {
-            return LLM_REASON_NO_MEMORY;
-        }
-
-        *copied = 1;
-
-        if (ngx_http_llm_cache_copy_body(r, body->data) != NGX_OK) {
-            return LLM_REASON_BODY_READ;
-        }
-    }
-
-    if (body->len == 0) {
-        return LLM_REASON_NO_BODY;
-    }
-
-    if (body->len > max) {
-        return LLM_REASON_BODY_SIZE;
-    }
-
-    return LLM_REASON_NONE;
-}
-
-
-static ngx_int_t
-ngx_http_llm_cache_copy_body(ngx_http_request_t *r, u_char *p)
-{
-    size_t        size;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-
-        b = cl->buf;
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, b->last - b->pos);
-            continue;
-        }
-
-        if (!b->in_file) {
-            continue;
-        }
-
-        size = (size_t) (b->file_last - b->file_pos);
-
-        n = ngx_read_file(b->file, p, size, b->file_pos);
-        if (n == NGX_ERROR || (size_t) n != size) {
-            return NGX_ERROR;
-        }
-
-        p += n;
-    }
-
-    return NGX_OK;
-}
-
-
-/* loads the request's document into ctx->doc, where it is not there yet */
-
-llm_reason_e
-ngx_http_llm_cache_load(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
-{
-    ngx_str_t     body;
-    ngx_uint_t    copied;
-    llm_reason_e  reason;
-
-    if (ctx->doc) {
-        return LLM_REASON_NONE;
-    }
-
-    if (!ctx->ready) {
-        return LLM_REASON_NO_BODY;
-    }
-
-    reason = ngx_http_llm_cache_body(r, ctx->conf->max_body, &body, &copied);
-
-    if (reason == LLM_REASON_NONE) {
-        reason = llm_json_load(body.data, body.len, &ctx->doc);
-    }
-
-    if (copied) {
-        ngx_pfree(r->pool, body.data);
-    }
-
-    return reason;
-}
-
-
-/*
- * Takes the client's cache controls out of the body that goes upstream.  All
- * other bytes stay where they are: the new buffers point around the controls.
- */
-
-ngx_int_t
-ngx_http_llm_cache_strip(ngx_http_request_t *r, ngx_str_t *body,
-    ngx_uint_t *stripped)
-{
-    int            i, n;
-    off_t          len;
-    u_char        *p;
-    llm_range_t    ranges[2];
-    ngx_chain_t   *bufs, **last;
-
-    *stripped = 0;
-
-    n = llm_control_find(body->data, body->len, ranges);
-
-    if (n == 0) {
-        return NGX_OK;
-    }
-
-    p = body->data;
-    bufs = NULL;
-    last = &bufs;
-
-    len = body->len;
-
-    for (i = 0; i < n; i++) {
-        last = ngx_http_llm_cache_add_buf(r, p, body->data + ranges[i].start,
-                                          last);
-        p = body->data + ranges[i].end;
-        len -= ranges[i].end - ranges[i].start;
-    }
-
-    last = ngx_http_llm_cache_add_buf(r, p, body->data + body->len, last);
-
-    if (last == NULL || ngx_http_llm_cache_set_length(r, len) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    r->request_body->bufs = bufs;
-    *stripped = 1;
-
-    return NGX_OK;
-}
-
-
 ngx_chain_t **
 ngx_http_llm_cache_add_buf(ngx_http_request_t *r, u_char *start, u_char *end,
     ngx_chain_t **last)
@@ -306,29 +126,6 @@ ngx_http_llm_cache_add_buf(ngx_http_request_t *r, u_char *start, u_char *end,
     *last = cl;
 
     return &cl->next;
-}
-
-
-static ngx_int_t
-ngx_http_llm_cache_set_length(ngx_http_request_t *r, off_t len)
-{
-    ngx_table_elt_t  *h;
-
-    h = r->headers_in.content_length;
-
-    if (h) {
-        h->value.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN + 1);
-        if (h->value.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        h->value.len = ngx_sprintf(h->value.data, "%O", len) - h->value.data;
-        h->value.data[h->value.len] = '\0';
-    }
-
-    r->headers_in.content_length_n = len;
-
-    return NGX_OK;
 }
 
 

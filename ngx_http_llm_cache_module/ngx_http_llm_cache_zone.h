@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 
 #include "llm_key.h"
+#include "ngx_http_llm_cache_memo.h"
 
 
 typedef struct ngx_http_llm_cache_chunk_s  ngx_http_llm_cache_chunk_t;
@@ -35,13 +36,16 @@ typedef struct ngx_http_llm_cache_node_s  ngx_http_llm_cache_node_t;
 
 struct ngx_http_llm_cache_node_s {
     u_char                       key[LLM_KEY_LEN];
-    ngx_http_llm_cache_node_t   *next;       /* in the bucket */
-    ngx_queue_t                  queue;      /* by use, or garbage */
+    ngx_http_llm_cache_node_t   *next;       /* in the bucket, or garbage */
+    ngx_rbtree_node_t            rank;       /* by priority */
     ngx_http_llm_cache_chunk_t  *chunks;
     uint32_t                     refs;       /* the index's and the holders' */
     uint32_t                     created;    /* seconds since the epoch */
     uint32_t                     expires;
     uint32_t                     used;
+    uint32_t                     frequency;
+    uint32_t                     weight;     /* what it saves per byte */
+    uint32_t                     asked;      /* for, since it was ranked */
 };
 
 
@@ -49,11 +53,15 @@ typedef struct ngx_http_llm_cache_sh_s    ngx_http_llm_cache_sh_t;
 typedef struct ngx_http_llm_cache_slot_s  ngx_http_llm_cache_slot_t;
 
 
+typedef struct ngx_http_llm_cache_zone_s  ngx_http_llm_cache_zone_t;
+
+
+/* a slab pool of its own, with its own lock and its own part of the keys */
+
 typedef struct {
+    ngx_http_llm_cache_zone_t   *zone;
     ngx_str_t                    name;
     size_t                       size;
-    time_t                       inactive;
-    size_t                       max_entry;
 
     ngx_shm_zone_t              *shm_zone;
     ngx_slab_pool_t             *pool;
@@ -62,13 +70,28 @@ typedef struct {
     /* this process's own */
     ngx_http_llm_cache_slot_t   *slot;
     ngx_uint_t                   generation;
-} ngx_http_llm_cache_zone_t;
+} ngx_http_llm_cache_shard_t;
+
+
+struct ngx_http_llm_cache_zone_s {
+    ngx_str_t                    name;
+    size_t                       size;
+    ngx_uint_t                   n;          /* number of shards */
+    time_t                       inactive;
+    size_t                       max_entry;
+    ngx_uint_t                   lru;        /* evict=lru */
+    ngx_http_llm_cache_shard_t  *shards;
+
+    /* this process's own: the keyed hash of the memo, and its generation */
+    llm_fingerprint_t           *fingerprint;
+    ngx_uint_t                   seed;
+};
 
 
 /* a node that this worker keeps from being freed; zeroed: none */
 
 typedef struct {
-    ngx_http_llm_cache_zone_t   *zone;
+    ngx_http_llm_cache_shard_t  *shard;
     ngx_http_llm_cache_node_t   *node;
     ngx_http_llm_cache_slot_t   *slot;
     ngx_uint_t                   index;
@@ -92,6 +115,10 @@ extern ngx_module_t  ngx_http_llm_cache_module;
 char *ngx_http_llm_cache_zone_add(ngx_conf_t *cf,
     ngx_http_llm_cache_zone_t *zone);
 
+/* the zone's memo and its keyed hash; NULL when memory ran out */
+ngx_http_llm_cache_memo_t *ngx_http_llm_cache_zone_memo(
+    ngx_http_llm_cache_zone_t *zone);
+
 /* gives back what workers that are gone had held */
 void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
     ngx_log_t *log);
@@ -110,7 +137,7 @@ void ngx_http_llm_cache_zone_release(ngx_http_llm_cache_hold_t *hold);
 /* NGX_OK, or NGX_DECLINED where the zone has no room to be had */
 
 ngx_int_t ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
-    size_t expected, ngx_http_llm_cache_writer_t *w);
+    const u_char *key, size_t expected, ngx_http_llm_cache_writer_t *w);
 ngx_int_t ngx_http_llm_cache_zone_append(ngx_http_llm_cache_writer_t *w,
     const u_char *data, size_t len);
 
@@ -120,7 +147,7 @@ void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
 
 /* makes the record visible in place of the key's older one; the writer ends */
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
-    const u_char *key, time_t created, time_t expires);
+    const u_char *key, time_t created, time_t expires, uint32_t weight);
 void ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w);
 
 /* drops the key's record; for one that turned out to be unusable */

@@ -34,7 +34,7 @@ sub is_same {
 
 
 my $directives = slurp('docs/directives.md');
-my $conf = slurp('ngx_http_llm_cache_module/ngx_http_llm_cache_conf.c');
+my $conf = slurp('ngx_http_llm_cache_module/ngx_http_llm_cache_directives.c');
 my $changes = slurp('CHANGELOG.md');
 my @commands = $conf =~ /^    \{ ngx_string\("(llm_\w+)"\),/mg;
 

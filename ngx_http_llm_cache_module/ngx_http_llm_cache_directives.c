@@ -1,0 +1,655 @@
+#include "ngx_http_llm_cache.h"
+
+
+#define NGX_HTTP_LLM_CACHE_MIN_PAGES   64
+#define NGX_HTTP_LLM_CACHE_MAX_SHARDS  64
+
+#define NGX_HTTP_LLM_CACHE_LOC_CONF                                           \
+    (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF)
+
+
+static char *ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_zone_param(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone, ngx_str_t *value);
+static char *ngx_http_llm_cache_check_zone(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone);
+static char *ngx_http_llm_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_scope(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_key_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_ignore_text(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *lcf);
+static char *ngx_http_llm_cache_controls(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_max_temperature(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_llm_cache_max_body(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_finish(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_complex(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **cv);
+static char *ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value);
+
+
+ngx_command_t  ngx_http_llm_cache_commands[] = {
+
+    { ngx_string("llm_cache"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_llm_cache,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_llm_cache_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_valid"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_valid,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_key"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, key),
+      NULL },
+
+    { ngx_string("llm_cache_key_ignore"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_llm_cache_key_ignore,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_scope"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_scope,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_namespace"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, ns),
+      NULL },
+
+    { ngx_string("llm_cache_bypass"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_set_predicate_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, bypass),
+      NULL },
+
+    { ngx_string("llm_cache_no_store"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_set_predicate_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, no_store),
+      NULL },
+
+    { ngx_string("llm_cache_controls"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_llm_cache_controls,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_max_temperature"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_max_temperature,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_max_body"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_max_body,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_finish"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_llm_cache_finish,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_hosted_tools"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, hosted_tools),
+      NULL },
+
+    { ngx_string("llm_cache_mark"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, mark),
+      NULL },
+
+    { ngx_string("llm_cache_headers"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, headers),
+      NULL },
+
+      ngx_null_command
+};
+
+
+static char *
+ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->enable != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "on") == 0) {
+        lcf->enable = NGX_HTTP_LLM_CACHE_ON;
+
+    } else if (ngx_strcmp(value[1].data, "opt_in") == 0) {
+        lcf->enable = NGX_HTTP_LLM_CACHE_OPT_IN;
+
+    } else if (ngx_strcmp(value[1].data, "off") == 0
+               && cf->args->nelts == 2)
+    {
+        lcf->enable = NGX_HTTP_LLM_CACHE_OFF;
+
+    } else {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "zone=", 5) != 0 || value[2].len == 5) {
+            return ngx_http_llm_cache_invalid(cf, &value[2]);
+        }
+
+        lcf->zone_name.data = value[2].data + 5;
+        lcf->zone_name.len = value[2].len - 5;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                       *rv;
+    ngx_str_t                  *value;
+    ngx_uint_t                  i;
+    ngx_http_llm_cache_zone_t  *zone;
+
+    zone = ngx_http_llm_cache_new_zone(cf);
+    if (zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        rv = ngx_http_llm_cache_zone_param(cf, zone, &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (zone->name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"llm_cache_zone\" must have \"zone=NAME:SIZE\"");
+        return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_http_llm_cache_check_zone(cf, zone);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_llm_cache_zone_add(cf, zone);
+}
+
+
+static char *
+ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
+    ngx_str_t *value)
+{
+    u_char     *p;
+    ssize_t     size;
+    ngx_int_t   n;
+    ngx_str_t   s;
+
+    if (ngx_strncmp(value->data, "zone=", 5) == 0) {
+
+        zone->name.data = value->data + 5;
+
+        p = (u_char *) ngx_strchr(zone->name.data, ':');
+        if (p == NULL || p == zone->name.data) {
+            return ngx_http_llm_cache_invalid(cf, value);
+        }
+
+        zone->name.len = p - zone->name.data;
+
+        s.data = p + 1;
+        s.len = value->data + value->len - s.data;
+
+        size = ngx_parse_size(&s);
+        if (size == NGX_ERROR || size == 0) {
+            return ngx_http_llm_cache_invalid(cf, value);
+        }
+
+        zone->size = size;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "inactive=", 9) == 0) {
+
+        s.data = value->data + 9;
+        s.len = value->len - 9;
+
+        zone->inactive = ngx_parse_time(&s, 1);
+        if (zone->inactive == (time_t) NGX_ERROR || zone->inactive == 0) {
+            return ngx_http_llm_cache_invalid(cf, value);
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "evict=cost") == 0) {
+        zone->lru = 0;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "evict=lru") == 0) {
+        zone->lru = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "shards=", 7) == 0) {
+
+        n = ngx_atoi(value->data + 7, value->len - 7);
+        if (n < 1 || n > NGX_HTTP_LLM_CACHE_MAX_SHARDS) {
+            return ngx_http_llm_cache_invalid(cf, value);
+        }
+
+        zone->n = n;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "max_entry=", 10) == 0) {
+
+        s.data = value->data + 10;
+        s.len = value->len - 10;
+
+        size = ngx_parse_size(&s);
+        if (size == NGX_ERROR || size == 0) {
+            return ngx_http_llm_cache_invalid(cf, value);
+        }
+
+        zone->max_entry = size;
+
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_llm_cache_invalid(cf, value);
+}
+
+
+static char *
+ngx_http_llm_cache_check_zone(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone)
+{
+    size_t  min;
+
+    min = zone->n * NGX_HTTP_LLM_CACHE_MIN_PAGES * ngx_pagesize;
+
+    if (zone->size < min) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"llm_cache_zone\" zone \"%V\" is too small, "
+                           "it must have at least %uzk", &zone->name,
+                           min / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    if (zone->max_entry > NGX_MAX_INT32_VALUE / 2) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"llm_cache_zone\" max_entry %uz is too large, "
+                           "it must be below 1g", zone->max_entry);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->valid || lcf->valid_time != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_script_variables_count(&value[1])) {
+        return ngx_http_llm_cache_complex(cf, &value[1], &lcf->valid);
+    }
+
+    lcf->valid_time = ngx_parse_time(&value[1], 1);
+    if (lcf->valid_time == (time_t) NGX_ERROR) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_scope(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->scope_kind) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    if (ngx_strcmp(value[1].data, "credentials") == 0) {
+        lcf->scope_kind = NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "shared") == 0) {
+        lcf->scope_kind = NGX_HTTP_LLM_CACHE_SCOPE_SHARED;
+        return NGX_CONF_OK;
+    }
+
+    lcf->scope_kind = NGX_HTTP_LLM_CACHE_SCOPE_STRING;
+
+    return ngx_http_llm_cache_complex(cf, &value[1], &lcf->scope);
+}
+
+
+static char *
+ngx_http_llm_cache_key_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    u_char      *p;
+    llm_str_t   *path;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (lcf->ignore == NGX_CONF_UNSET_PTR) {
+        lcf->ignore = ngx_array_create(cf->pool, 4, sizeof(llm_str_t));
+        if (lcf->ignore == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        p = value[i].data;
+
+        if (value[i].len == 0
+            || p[0] == '.' || p[value[i].len - 1] == '.'
+            || ngx_strstr(p, "..") != NULL)
+        {
+            return ngx_http_llm_cache_invalid(cf, &value[i]);
+        }
+
+        path = ngx_array_push(lcf->ignore);
+        if (path == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *path = ngx_http_llm_cache_view(&value[i]);
+    }
+
+    return ngx_http_llm_cache_ignore_text(cf, lcf);
+}
+
+
+/* the paths one after another, as names cannot hold a zero byte here */
+
+static char *
+ngx_http_llm_cache_ignore_text(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *lcf)
+{
+    u_char      *p;
+    size_t       len;
+    llm_str_t   *path;
+    ngx_uint_t   i;
+
+    path = lcf->ignore->elts;
+
+    for (len = 0, i = 0; i < lcf->ignore->nelts; i++) {
+        len += path[i].len + 1;
+    }
+
+    p = ngx_pnalloc(cf->pool, len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->ignore_text.data = p;
+    lcf->ignore_text.len = len;
+
+    for (i = 0; i < lcf->ignore->nelts; i++) {
+        p = ngx_cpymem(p, path[i].data, path[i].len);
+        *p++ = '\0';
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_controls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i, control;
+
+    if (lcf->controls) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "header") == 0) {
+            control = NGX_HTTP_LLM_CACHE_CONTROL_HEADER;
+
+        } else if (ngx_strcmp(value[i].data, "body") == 0) {
+            control = NGX_HTTP_LLM_CACHE_CONTROL_BODY;
+
+        } else if (ngx_strcmp(value[i].data, "off") == 0
+                   && cf->args->nelts == 2)
+        {
+            control = NGX_HTTP_LLM_CACHE_CONTROL_OFF;
+
+        } else {
+            return ngx_http_llm_cache_invalid(cf, &value[i]);
+        }
+
+        if (lcf->controls & control) {
+            return ngx_http_llm_cache_invalid(cf, &value[i]);
+        }
+
+        lcf->controls |= control;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_max_temperature(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->max_temperature != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    lcf->max_temperature = ngx_atofp(value[1].data, value[1].len, 6);
+    if (lcf->max_temperature == NGX_ERROR) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_max_body(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (lcf->max_body != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[1]);
+    if (size == NGX_ERROR || size == 0) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    lcf->max_body = size;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_finish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    unsigned       class;
+    llm_str_t     *words, word;
+    ngx_str_t     *value;
+    ngx_uint_t     i;
+
+    if (lcf->finish) {
+        return "is duplicate";
+    }
+
+    lcf->finish = ngx_pcalloc(cf->pool, sizeof(llm_finish_t));
+    words = ngx_pcalloc(cf->pool, cf->args->nelts * sizeof(llm_str_t));
+
+    if (lcf->finish == NULL || words == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->finish->words = words;
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        word = ngx_http_llm_cache_view(&value[i]);
+        class = llm_finish_class(word);
+
+        if (class) {
+            lcf->finish->classes |= class;
+
+        } else if (llm_finish_known(word)) {
+            words[lcf->finish->n++] = word;
+
+        } else {
+            return ngx_http_llm_cache_invalid(cf, &value[i]);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_complex(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **cv)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    *cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*cv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = *cv;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_str_t  *name;
+
+    name = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid value \"%V\" in \"%V\"",
+                       value, name);
+
+    return NGX_CONF_ERROR;
+}

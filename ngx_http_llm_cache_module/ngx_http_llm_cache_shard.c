@@ -1,0 +1,564 @@
+#include "ngx_http_llm_cache_shard.h"
+
+
+/* what one node of the index is expected to carry, to size the buckets */
+#define NGX_HTTP_LLM_CACHE_MEAN_ENTRY  2048
+
+/* the memo's part of a zone */
+#define NGX_HTTP_LLM_CACHE_MEMO_SHARE  64
+
+/* the most chunks that are freed, and records evicted, under one lock */
+#define NGX_HTTP_LLM_CACHE_FREE_STEP   16
+#define NGX_HTTP_LLM_CACHE_EVICT_STEP  16
+
+
+static ngx_int_t ngx_http_llm_cache_shard_recover(
+    ngx_http_llm_cache_shard_t *shard);
+static ngx_http_llm_cache_memo_t *ngx_http_llm_cache_shard_memo(
+    ngx_http_llm_cache_shard_t *shard);
+static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
+    ngx_http_llm_cache_shard_t *shard);
+static void ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node);
+static ngx_http_llm_cache_node_t *ngx_http_llm_cache_shard_lowest(
+    ngx_http_llm_cache_shard_t *shard);
+static ngx_uint_t ngx_http_llm_cache_shard_evict(
+    ngx_http_llm_cache_shard_t *shard);
+static ngx_uint_t ngx_http_llm_cache_shard_collect_step(
+    ngx_http_llm_cache_shard_t *shard);
+
+
+ngx_int_t
+ngx_http_llm_cache_shard_lock(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_http_llm_cache_sh_t  *sh;
+
+    sh = shard->sh;
+
+    ngx_shmtx_lock(&shard->pool->mutex);
+
+    if (sh->busy && !sh->broken) {
+        sh->broken = 1;
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "llm_cache_zone \"%V\": a worker died while it changed "
+                      "the index, the zone will start empty", &shard->name);
+    }
+
+    sh->busy = 1;
+    ngx_memory_barrier();
+
+    if (sh->broken && ngx_http_llm_cache_shard_recover(shard) != NGX_OK) {
+        ngx_http_llm_cache_shard_unlock(shard);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_memory_barrier();
+    shard->sh->busy = 0;
+
+    ngx_shmtx_unlock(&shard->pool->mutex);
+}
+
+
+/*
+ * The memory of a broken zone may be used again only when nobody reads from
+ * it any more.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                  generation;
+    ngx_http_llm_cache_slot_t  *slot;
+
+    for (slot = shard->sh->slots; slot; slot = slot->next) {
+        if (slot->pid && slot->n) {
+            return NGX_ERROR;
+        }
+    }
+
+    generation = shard->sh->generation;
+
+    ngx_slab_init(shard->pool);
+
+    if (ngx_http_llm_cache_shard_format(shard) != NGX_OK) {
+        shard->sh->broken = 1;
+        return NGX_ERROR;
+    }
+
+    shard->sh->generation = generation + 1;
+    shard->sh->busy = 1;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "llm_cache_zone \"%V\" starts empty", &shard->name);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Lays out an empty pool.  Allocations in a pool just initialized are
+ * deterministic, so that doing it again finds the index at the old address,
+ * which other workers keep.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                n;
+    ngx_http_llm_cache_sh_t  *sh;
+
+    shard->pool->log_nomem = 0;
+
+    sh = ngx_slab_calloc_locked(shard->pool, sizeof(ngx_http_llm_cache_sh_t));
+    if (sh == NULL || (shard->sh && shard->sh != sh)) {
+        return NGX_ERROR;
+    }
+
+    for (n = 64; n < shard->size / NGX_HTTP_LLM_CACHE_MEAN_ENTRY; n <<= 1) {
+        /* void */
+    }
+
+    sh->buckets = ngx_slab_calloc_locked(shard->pool, n * sizeof(void *));
+    if (sh->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (shard == shard->zone->shards) {
+        sh->memo = ngx_http_llm_cache_shard_memo(shard);
+        if (sh->memo == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    sh->layout = NGX_HTTP_LLM_CACHE_LAYOUT;
+    sh->shards = shard->zone->n;
+    sh->mask = n - 1;
+    sh->generation = 1;
+
+    ngx_rbtree_init(&sh->ranks, &sh->sentinel, ngx_rbtree_insert_value);
+
+    shard->sh = sh;
+    shard->pool->data = sh;
+
+    return NGX_OK;
+}
+
+
+static ngx_http_llm_cache_memo_t *
+ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard)
+{
+    size_t                      size;
+    ngx_http_llm_cache_memo_t  *memo;
+
+    size = ngx_http_llm_cache_memo_size(shard->zone->size
+                                        / NGX_HTTP_LLM_CACHE_MEMO_SHARE);
+
+    memo = ngx_slab_alloc_locked(shard->pool, size);
+
+    if (memo == NULL || ngx_http_llm_cache_memo_init(memo, size) != NGX_OK) {
+        return NULL;
+    }
+
+    return memo;
+}
+
+
+/*
+ * Adds a reference to a node and writes down in this worker's slot that it
+ * holds it.  The reference comes first: making room for a slot may evict.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node, ngx_http_llm_cache_hold_t *hold)
+{
+    ngx_uint_t                  i;
+    ngx_http_llm_cache_slot_t  *slot;
+
+    node->refs++;
+
+    slot = ngx_http_llm_cache_shard_slot(shard);
+    if (slot == NULL) {
+        ngx_http_llm_cache_shard_unref(shard, node);
+        return NGX_DECLINED;
+    }
+
+    i = slot->hint;
+
+    while (slot->held[i]) {
+        i = (i + 1) % NGX_HTTP_LLM_CACHE_HELD;
+    }
+
+    slot->held[i] = node;
+    slot->hint = (i + 1) % NGX_HTTP_LLM_CACHE_HELD;
+    slot->n++;
+
+    hold->shard = shard;
+    hold->node = node;
+    hold->slot = slot;
+    hold->index = i;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
+{
+    ngx_uint_t                   broken, garbage;
+    ngx_http_llm_cache_slot_t   *slot;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = hold->shard;
+    slot = hold->slot;
+
+    broken = ngx_http_llm_cache_shard_lock(shard) != NGX_OK;
+
+    /* a zone cannot have been emptied while this worker held a record */
+
+    slot->held[hold->index] = NULL;
+    slot->hint = hold->index;
+    slot->n--;
+
+    garbage = 0;
+
+    if (!broken) {
+        ngx_http_llm_cache_shard_unref(shard, hold->node);
+        garbage = shard->sh->garbage != NULL;
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    hold->node = NULL;
+
+    if (garbage) {
+        ngx_http_llm_cache_shard_collect(shard);
+    }
+}
+
+
+/* a slot of this worker with a free place */
+
+static ngx_http_llm_cache_slot_t *
+ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                  again;
+    ngx_http_llm_cache_sh_t    *sh;
+    ngx_http_llm_cache_slot_t  *slot;
+
+    sh = shard->sh;
+
+    if (shard->slot
+        && shard->generation == sh->generation
+        && shard->slot->n < NGX_HTTP_LLM_CACHE_HELD)
+    {
+        return shard->slot;
+    }
+
+    for (slot = sh->slots; slot; slot = slot->next) {
+        if (slot->pid == 0
+            || (slot->pid == ngx_pid && slot->n < NGX_HTTP_LLM_CACHE_HELD))
+        {
+            goto found;
+        }
+    }
+
+    slot = ngx_http_llm_cache_shard_alloc(shard,
+                                         sizeof(ngx_http_llm_cache_slot_t),
+                                         &again);
+    if (slot == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(slot, sizeof(ngx_http_llm_cache_slot_t));
+    slot->next = sh->slots;
+    sh->slots = slot;
+
+found:
+
+    slot->pid = ngx_pid;
+
+    shard->slot = slot;
+    shard->generation = sh->generation;
+
+    return slot;
+}
+
+
+ngx_http_llm_cache_node_t **
+ngx_http_llm_cache_shard_find(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key)
+{
+    uint64_t                     hash;
+    ngx_http_llm_cache_node_t  **link;
+
+    ngx_memcpy(&hash, key, sizeof(hash));
+
+    link = &shard->sh->buckets[hash & shard->sh->mask];
+
+    while (*link && ngx_memcmp((*link)->key, key, LLM_KEY_LEN) != 0) {
+        link = &(*link)->next;
+    }
+
+    return link;
+}
+
+
+/* puts a node into the index, which owns one of its references */
+
+void
+ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node)
+{
+    ngx_http_llm_cache_node_t  **link;
+
+    link = ngx_http_llm_cache_shard_find(shard, node->key);
+
+    if (*link) {
+        ngx_http_llm_cache_shard_unlink(shard, link);
+    }
+
+    node->next = *link;
+    *link = node;
+
+    node->refs++;
+    node->frequency = 1;
+
+    ngx_http_llm_cache_shard_rank(shard, node);
+}
+
+
+/* takes a node out of the index, and the index's reference from it */
+
+void
+ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t **link)
+{
+    ngx_http_llm_cache_node_t  *node;
+
+    node = *link;
+    *link = node->next;
+
+    ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
+
+    ngx_http_llm_cache_shard_unref(shard, node);
+}
+
+
+void
+ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node)
+{
+    if (--node->refs == 0) {
+        node->next = shard->sh->garbage;
+        shard->sh->garbage = node;
+    }
+}
+
+
+static void
+ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node)
+{
+    ngx_http_llm_cache_sh_t  *sh;
+
+    sh = shard->sh;
+
+    node->asked = 0;
+    node->rank.key = shard->zone->lru
+                     ? (ngx_rbtree_key_t) ++sh->age
+                     : (ngx_rbtree_key_t) llm_evict_priority(sh->age,
+                                              node->frequency, node->weight);
+
+    ngx_rbtree_insert(&sh->ranks, &node->rank);
+}
+
+
+static ngx_http_llm_cache_node_t *
+ngx_http_llm_cache_shard_lowest(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_rbtree_node_t  *rank;
+
+    if (shard->sh->ranks.root == &shard->sh->sentinel) {
+        return NULL;
+    }
+
+    rank = ngx_rbtree_min(shard->sh->ranks.root, &shard->sh->sentinel);
+
+    return ngx_rbtree_data(rank, ngx_http_llm_cache_node_t, rank);
+}
+
+
+/* drops what was not used for long: a few at a time, from the low end */
+
+void
+ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                  i;
+    ngx_http_llm_cache_node_t  *node;
+
+    for (i = 0; i < 2; i++) {
+
+        node = ngx_http_llm_cache_shard_lowest(shard);
+
+        if (node == NULL
+            || ngx_time() - (time_t) node->used < shard->zone->inactive)
+        {
+            return;
+        }
+
+        ngx_http_llm_cache_shard_unlink(shard,
+                            ngx_http_llm_cache_shard_find(shard, node->key));
+    }
+}
+
+
+/*
+ * Evicts the record of the lowest priority.  A hit only counts: what was
+ * asked for since it was ranked is ranked anew here, a few at a time.  0 when
+ * there is nothing to evict.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                  i;
+    ngx_http_llm_cache_node_t  *node;
+
+    for (i = 0; i <= LLM_EVICT_CHANCES; i++) {
+
+        node = ngx_http_llm_cache_shard_lowest(shard);
+
+        if (node == NULL) {
+            return 0;
+        }
+
+        if (!node->asked || i == LLM_EVICT_CHANCES) {
+            break;
+        }
+
+        ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
+        ngx_http_llm_cache_shard_rank(shard, node);
+    }
+
+    if (!shard->zone->lru) {
+        shard->sh->age = node->rank.key;
+    }
+
+    ngx_http_llm_cache_shard_unlink(shard,
+                            ngx_http_llm_cache_shard_find(shard, node->key));
+
+    return 1;
+}
+
+
+/*
+ * Memory from the pool, made by collecting garbage and evicting where needed.
+ * NULL: *again tells whether more of the same may help.
+ */
+
+void *
+ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard, size_t size,
+    ngx_uint_t *again)
+{
+    void        *p;
+    ngx_uint_t   i;
+
+    *again = 0;
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_EVICT_STEP; i++) {
+
+        p = ngx_slab_alloc_locked(shard->pool, size);
+        if (p) {
+            return p;
+        }
+
+        if (!ngx_http_llm_cache_shard_collect_step(shard)
+            && !ngx_http_llm_cache_shard_evict(shard))
+        {
+            return NULL;
+        }
+    }
+
+    *again = 1;
+
+    return NULL;
+}
+
+
+/* frees a bounded part of the garbage; 0 when there is none */
+
+static ngx_uint_t
+ngx_http_llm_cache_shard_collect_step(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t                   i;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_chunk_t  *chunk;
+
+    node = shard->sh->garbage;
+
+    if (node == NULL) {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_FREE_STEP; i++) {
+
+        chunk = node->chunks;
+
+        if (chunk == NULL) {
+            shard->sh->garbage = node->next;
+            ngx_slab_free_locked(shard->pool, node);
+            break;
+        }
+
+        node->chunks = chunk->next;
+        ngx_slab_free_locked(shard->pool, chunk);
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_llm_cache_shard_collect(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t  i, more;
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_EVICT_MAX; i++) {
+
+        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+            return;
+        }
+
+        more = ngx_http_llm_cache_shard_collect_step(shard);
+
+        ngx_http_llm_cache_shard_unlock(shard);
+
+        if (!more) {
+            return;
+        }
+    }
+}
+
+
+void
+ngx_http_llm_cache_shard_full(ngx_http_llm_cache_shard_t *shard)
+{
+    if (shard->sh->broken || shard->sh->full) {
+        return;
+    }
+
+    shard->sh->full = 1;
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "llm_cache_zone \"%V\" is full and nothing in it can be "
+                  "evicted now: answers pass uncached, make it larger",
+                  &shard->name);
+}

@@ -1,0 +1,90 @@
+/*
+ * The inside of a zone's shard: its layout in shared memory, its lock, what
+ * each worker holds of it, and its memory.  For the zone's own files.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_CACHE_SHARD_H_INCLUDED_
+#define _NGX_HTTP_LLM_CACHE_SHARD_H_INCLUDED_
+
+
+#include "llm_evict.h"
+#include "ngx_http_llm_cache_zone.h"
+
+
+#define NGX_HTTP_LLM_CACHE_LAYOUT      2
+
+/* the most locks that are taken to make room for one chunk */
+#define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
+
+
+/* what one worker holds; a page */
+
+#define NGX_HTTP_LLM_CACHE_HELD                                               \
+    ((4096 - 4 * sizeof(void *)) / sizeof(void *))
+
+struct ngx_http_llm_cache_slot_s {
+    ngx_http_llm_cache_slot_t   *next;
+    ngx_pid_t                    pid;        /* 0: free */
+    ngx_uint_t                   n;
+    ngx_uint_t                   hint;
+    ngx_http_llm_cache_node_t   *held[NGX_HTTP_LLM_CACHE_HELD];
+};
+
+
+struct ngx_http_llm_cache_sh_s {
+    ngx_uint_t                   layout;
+    ngx_uint_t                   shards;     /* of the zone */
+    ngx_uint_t                   mask;       /* number of buckets - 1 */
+    ngx_http_llm_cache_node_t  **buckets;
+    ngx_http_llm_cache_memo_t   *memo;       /* of the first shard */
+    ngx_rbtree_t                 ranks;      /* lowest priority first */
+    ngx_rbtree_node_t            sentinel;
+    uint64_t                     age;        /* of what was evicted last */
+    ngx_http_llm_cache_node_t   *garbage;    /* without references */
+    ngx_http_llm_cache_slot_t   *slots;      /* grows only */
+
+    ngx_uint_t                   generation; /* of the index */
+    volatile ngx_uint_t          busy;       /* somebody is inside the lock */
+    volatile ngx_uint_t          broken;     /* somebody died there */
+    ngx_uint_t                   full;       /* warned about */
+};
+
+
+ngx_http_llm_cache_shard_t *ngx_http_llm_cache_zone_shard(
+    ngx_http_llm_cache_zone_t *zone, const u_char *key);
+
+/* lays out an empty pool; NGX_ERROR where it is too small */
+ngx_int_t ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard);
+
+/* NGX_OK, the lock being held; or NGX_ERROR, where it is not */
+ngx_int_t ngx_http_llm_cache_shard_lock(ngx_http_llm_cache_shard_t *shard);
+void ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard);
+
+
+/* under the lock */
+
+ngx_int_t ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node, ngx_http_llm_cache_hold_t *hold);
+void ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node);
+
+ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_find(
+    ngx_http_llm_cache_shard_t *shard, const u_char *key);
+void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node);
+void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t **link);
+void ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard);
+void *ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard,
+    size_t size, ngx_uint_t *again);
+
+
+/* without it */
+
+void ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold);
+void ngx_http_llm_cache_shard_collect(ngx_http_llm_cache_shard_t *shard);
+void ngx_http_llm_cache_shard_full(ngx_http_llm_cache_shard_t *shard);
+
+
+#endif /* _NGX_HTTP_LLM_CACHE_SHARD_H_INCLUDED_ */
