@@ -15,6 +15,7 @@ static llm_reason_e llm_answer_scan(llm_answer_t *answer,
     const unsigned char *data, size_t len);
 static void llm_answer_begin(llm_answer_t *answer,
     const llm_scan_node_t *root);
+static int llm_answer_blank(const unsigned char *p, size_t len);
 static llm_reason_e llm_answer_line(llm_answer_t *answer);
 static llm_reason_e llm_answer_text_end(llm_answer_t *answer);
 static llm_reason_e llm_answer_status(llm_answer_t *answer);
@@ -228,10 +229,11 @@ llm_answer_feed_lines(llm_answer_t *answer, const unsigned char *data,
         lf = memchr(p, '\n', (size_t) (last - p));
         n = (size_t) ((lf ? lf : last) - p);
 
-        reason = llm_answer_scan(answer, p, n);
-
-        if (answer->ended && !llm_scan_blank(&answer->scan)) {
-            reason = LLM_REASON_INCOMPLETE;
+        if (answer->ended) {
+            reason = llm_answer_blank(p, n) ? LLM_REASON_NONE
+                                            : LLM_REASON_INCOMPLETE;
+        } else {
+            reason = llm_answer_scan(answer, p, n);
         }
 
         if (reason == LLM_REASON_NONE && lf) {
@@ -247,6 +249,18 @@ llm_answer_feed_lines(llm_answer_t *answer, const unsigned char *data,
     }
 
     return LLM_REASON_NONE;
+}
+
+
+static int
+llm_answer_blank(const unsigned char *p, size_t len)
+{
+    while (len && (*p == ' ' || *p == '\t' || *p == '\r')) {
+        p++;
+        len--;
+    }
+
+    return len == 0;
 }
 
 

@@ -108,7 +108,8 @@ passes_and_hits('large events under buffering', qr/(?:data: .*\n\n){2}/,
 
 my @both = map { my $client = $nginx->client;
     $client->send($nginx->request_text(chat_uri(), chat('both',
-        stream => json_true), mock => { hold => [2, 'both'] })); $client } 1, 2;
+        stream => json_true), mock => { hold => [2, 'both'] }));
+    $client } 1, 2;
 
 $_->received(qr/data: /) for @both;
 ok($mock->wait_for(sub { $mock->waiting('both') == 2 }), 'two at once');

@@ -10,7 +10,8 @@ use LLMTest;
 
 my $mock = mock();
 
-my $nginx = nginx(http => <<'END', server => <<'END2', location => 'llm_cache on;');
+my $nginx = nginx(location => 'llm_cache on;',
+    http => <<'END', server => <<'END2');
     map $llm_cache_model $valid {
         default 1h;
         brief 1s;

@@ -10,7 +10,8 @@ use LLMTest;
 
 my $mock = mock();
 
-my $nginx = nginx(http => <<'END', location => 'llm_cache on;', server => <<'END2');
+my $nginx = nginx(location => 'llm_cache on;',
+    http => <<'END', server => <<'END2');
     map $llm_request_model $family {
         default other;
         ~^gpt-4 gpt-4;

@@ -14,7 +14,8 @@ use LLMTest;
 my $mock = mock();
 
 my $nginx = nginx(http => 'proxy_buffering on; upstream pair {'
-    . 'server 127.0.0.1:1 max_fails=0; server %MOCK%; }', location => 'llm_cache on;',
+    . 'server 127.0.0.1:1 max_fails=0; server %MOCK%; }',
+    location => 'llm_cache on;',
     server => <<'END');
     location /rewritten/ {
         llm_cache on;

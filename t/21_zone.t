@@ -58,7 +58,7 @@ cmp_ok($held, '>=', 140, 'a full zone: it is used well');
 # what was used last stays, whenever it was stored
 
 my $recent = nginx(location => 'llm_cache on;',
-    http => 'llm_cache_zone zone=recent:1m;');
+    http => 'llm_cache_zone zone=recent:1m evict=lru;');
 
 sub is_there {
     my ($prompt) = @_;

@@ -10,7 +10,8 @@ use LLMTest;
 
 my $mock = mock();
 my %conf = (location => 'llm_cache on;', mock => $mock, workers => 2,
-    level => 'notice', allow => qr/invalid value "nonsense"/, http => 'llm_cache_zone zone=one:2m;');
+    level => 'notice', allow => qr/invalid value "nonsense"/,
+    http => 'llm_cache_zone zone=one:2m;');
 my $nginx = nginx(%conf);
 
 sub post {

@@ -39,8 +39,9 @@ events { }
 END
 
 if ! problem=$("$nginx" -t -p "$temp" -c "$temp/nginx.conf" 2>&1); then
-    sed -n 's/^nginx: \[emerg\] //p' <<<"$problem" >&2
-    die "$nginx does not load the module, nothing was installed"
+    sed -n 's/.*\[emerg\] \([0-9#]*: \)\{0,1\}//p' <<<"$problem" >&2
+    die "$nginx does not load the module: it was built for another nginx;" \
+        "nothing was installed"
 fi
 
 install -d "${DESTDIR:-}$target"

@@ -130,7 +130,30 @@ static const route_case_t  route_cases[] = {
       0 },
     { "/api/pull", "", LLM_DIALECT_JSON, "", 1, 0 },
     { "/api/create", "", LLM_DIALECT_JSON, "", 1, 0 },
-    { "/v1/create", "", LLM_DIALECT_JSON, "", 0, 0 }
+    { "/v1/create", "", LLM_DIALECT_JSON, "", 0, 0 },
+
+    /* what is a version, and so the end of a prefix */
+
+    { "/files/v0/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v9/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v10/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v19/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/V1/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v1beta/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v1p1beta1/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v1p10beta1/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v1aZ/x", "", LLM_DIALECT_JSON, "", 0, 0 },
+    { "/files/v1p10beta12/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/vx/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v:/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v./x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/w1/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/1/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v1-x/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v1_x/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v1{/x", "", LLM_DIALECT_JSON, "", 1, 0 },
+    { "/files/v1:/x", "", LLM_DIALECT_JSON, "", 1, 0 }
 };
 
 #define ROUTE_CASES  (sizeof(route_cases) / sizeof(route_cases[0]))
@@ -165,6 +188,8 @@ static const ask_case_t  tool_cases[] = {
       "{\"search_parameters\":{\"mode\":\"off\"}}", 0 },
     { "plugins", CHAT, "{\"plugins\":[{\"id\":\"web\"}]}", 1 },
     { "no plugins", CHAT, "{\"plugins\":[]}", 0 },
+    { "plugins of no list", CHAT, "{\"plugins\":{\"id\":\"web\"}}", 1 },
+    { "plugins of an empty object", CHAT, "{\"plugins\":{}}", 0 },
     { "data_sources", CHAT, "{\"data_sources\":[{}]}", 1 },
     { "dataSources", CHAT, "{\"dataSources\":[{}]}", 1 },
     { "enable_search", CHAT, "{\"enable_search\":true}", 1 },
@@ -181,6 +206,8 @@ static const ask_case_t  tool_cases[] = {
       "{\"model\":\"gpt-4o-mini-search-preview-2025-03-11\"}", 1 },
     { "a search API model", CHAT, "{\"model\":\"gpt-5-search-api\"}", 1 },
     { "a research model", RESPONSES, "{\"model\":\"o3-deep-research\"}", 1 },
+    { "sonar alone", CHAT, "{\"model\":\"sonar\"}", 1 },
+    { "deep-research first", CHAT, "{\"model\":\"deep-research-pro\"}", 1 },
     { "sonar", CHAT, "{\"model\":\"perplexity/sonar-pro\"}", 1 },
     { "sonar elsewhere", CHAT, "{\"model\":\"my-sonar\"}", 0 },
     { "compound", CHAT, "{\"model\":\"groq/compound\"}", 1 },
@@ -276,6 +303,11 @@ static const ask_case_t  stream_cases[] = {
     { "Gemini: no field of it", GENERATE, "{\"stream\":true}", 'j' },
     { "Gemini: the stream URL", "/v1beta/models/g:streamGenerateContent",
       "{\"stream\":false}", 'a' },
+    { "the URL asks, whatever the body says",
+      "/v1/publishers/anthropic/models/c:streamRawPredict",
+      "{\"stream\":false}", 's' },
+    { "and when it says nothing",
+      "/v1/publishers/anthropic/models/c:streamRawPredict", "{}", 's' },
     { "any other", "/v1/other", "{\"stream\":true}", 's' }
 };
 
@@ -547,6 +579,7 @@ test_key_uri(void)
     uri_same(0, "/a", "", "/a&b", "", "nor does an empty query");
     uri_same(1, CHAT, "key=one", CHAT, "key=two", "credentials do not count");
     uri_same(1, CHAT, "key=one&a=1&key=two", CHAT, "a=1", "none of them");
+    uri_same(1, CHAT, "key=", CHAT, "", "nor an empty one");
     uri_same(0, CHAT, "KEY=one", CHAT, "KEY=two", "another name does");
     uri_same(0, CHAT, "%6bey=one", CHAT, "%6bey=two", "however it is escaped");
     uri_same(0, CHAT, "xkey=one", CHAT, "xkey=two", "or longer");

@@ -67,7 +67,8 @@ sub text {
 
     return encode_utf8($text) if defined $text;
 
-    return join ' ', map { sprintf "Answer %06d.%d to %s: it wasn't cached \x{e2}\x{98}\x{95}",
+    return join ' ', map { sprintf
+        "Answer %06d.%d to %s: it wasn't cached \x{e2}\x{98}\x{95}",
         $self->{number}, $index // 0, substr $self->{digest}, 0, 16 }
         1 .. $self->option('repeat') // 1;
 }
