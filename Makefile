@@ -6,6 +6,7 @@
 #   make check          compilers, linters and style
 #   make asan           the tests on an nginx with sanitizers
 #   make fuzz           fuzz targets, TIME=60 seconds each, FUZZ="key sse"
+#   make bench          measures it beside others, ROUNDS=5 SECONDS=2 FULL=1
 #   make install        into the installed nginx's module directory, DESTDIR=
 #   make clean
 #
@@ -15,18 +16,21 @@ PORT ?= 8080
 TIME ?= 60
 
 export NGINX NGINX_SRC NGINX_CONFIGURE LLM_UPSTREAM PORT TESTS TIME FUZZ
-export DESTDIR CFLAGS LDFLAGS
+export DESTDIR CFLAGS LDFLAGS ROUNDS CONNECTIONS ROWS FULL
+
+# SECONDS itself counts on in a shell
+export BENCH_SECONDS = $(SECONDS)
 
 # make's own default for CC is no choice of the user's
 ifneq ($(origin CC),default)
 export CC
 endif
 
-.PHONY: all build run test check asan fuzz install clean
+.PHONY: all build run test check asan fuzz bench install clean
 
 all: build
 
-build run test check asan fuzz install:
+build run test check asan fuzz bench install:
 	@tools/$@.sh
 
 clean:

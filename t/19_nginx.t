@@ -13,7 +13,9 @@ use LLMTest;
 
 my $mock = mock();
 
-my $nginx = nginx(http => 'proxy_buffering on; upstream pair {'
+my $nginx = nginx(http => 'proxy_buffering on; '
+    . 'charset_map koi8-r windows-1251 { C1 E0; C2 E1; }'
+    . 'upstream pair {'
     . 'server 127.0.0.1:1 max_fails=0; server %MOCK%; }',
     location => 'llm_cache on;',
     server => <<'END');
@@ -159,6 +161,14 @@ my $nginx = nginx(http => 'proxy_buffering on; upstream pair {'
         sub_filter assistant ASSISTANT;
         sub_filter_types application/json;
         sub_filter_once off;
+        proxy_pass http://llm;
+    }
+    location /charset/ {
+        llm_cache on;
+        charset koi8-r;
+        source_charset windows-1251;
+        override_charset on;
+        charset_types application/json;
         proxy_pass http://llm;
     }
     location /returned/ {
@@ -363,6 +373,16 @@ my @sub = map { $nginx->post(at('/sub'), chat('l')) } 1, 2;
 is($sub[1]->cache, 'HIT', 'sub_filter');
 like($_->body, qr/"role":"ASSISTANT"/, 'sub_filter') for @sub;
 is($sub[1]->body, $sub[0]->body, 'sub_filter: the same bytes');
+
+# a filter that changes bytes where they stand must not change the record
+
+my @charset = map { $nginx->post(at('/charset'), chat('s'), mock => {
+    body => '{"choices":[{"index":0,"message":{"content":"\xe0\xe1"},'
+        . '"finish_reason":"stop"}]}',
+    type => 'application/json; charset=windows-1251' }) } 1 .. 4;
+
+is($_->body, $charset[0]->body, 'charset: the same bytes at every hit')
+    for @charset[1 .. 3];
 
 is($nginx->post(at('/returned'), chat('m'))->status, 200, 'return');
 

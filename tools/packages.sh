@@ -10,6 +10,9 @@ packages_tree="libpcre2-dev zlib1g-dev"
 packages_test="perl curl openssl ca-certificates"
 packages_test_nginx="libnginx-mod-http-js"
 packages_clang="clang libclang-rt-dev llvm"
+packages_bench="wrk curl perl util-linux"
+packages_bench_peers="varnish varnish-modules"
+packages_bench_nginx="libnginx-mod-http-lua lua-cjson"
 packages_check="clang clang-tidy cppcheck shellcheck perl"
 }
 
@@ -48,8 +51,8 @@ apt_install()
 }
 
 
-# An nginx that comes with us must not start as a service, now or at the next
-# boot.  One that was there before is left alone.
+# A service that comes with us must not start, now or at the next boot.  One
+# that was there before is left alone.
 
 hold_services()
 {
@@ -93,7 +96,7 @@ nginx_packages()
 
 need_packages()
 {
-    local package version missing=() fresh=no
+    local package missing=() services=()
 
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null
     then
@@ -116,26 +119,35 @@ need_packages()
     say "installing packages: ${missing[*]}"
 
     for package in "${missing[@]}"; do
-        [ "$package" = nginx ] && fresh=yes
+        case $package in
+        nginx)    services+=(nginx) ;;
+        varnish)  services+=(varnish varnishncsa) ;;
+        esac
     done
-
-    if [ $fresh = yes ]; then
-        hold_services
-        apt_install "${missing[@]}"
-        release_services
-        trap - EXIT
-        update-rc.d nginx disable >>"$build/apt.log" 2>&1 || true
-        say "nginx was installed without starting or enabling its service"
-        return
-    fi
 
     # nginx-dev goes with one nginx only: never upgrade a server for it
 
-    if [[ " ${missing[*]} " = *" nginx-dev "* ]]; then
+    if [[ " ${missing[*]} " = *" nginx-dev "*
+          && " ${missing[*]} " != *" nginx "* ]]
+    then
         pin_nginx_dev
     fi
 
+    if [ ${#services[@]} = 0 ]; then
+        apt_install "${missing[@]}"
+        return
+    fi
+
+    hold_services
     apt_install "${missing[@]}"
+    release_services
+    trap - EXIT
+
+    for package in "${services[@]}"; do
+        update-rc.d "$package" disable >>"$build/apt.log" 2>&1 || true
+    done
+
+    say "installed without starting or enabling services: ${services[*]}"
 }
 
 
