@@ -416,7 +416,13 @@ ngx_http_llm_cache_record(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
             return 0;
         }
 
-        if (in->buf->last_buf) {
+        /*
+         * With all bytes of the length that was told there is nothing to wait
+         * for: nginx may still wait for the upstream's close, and the client
+         * may leave meanwhile.
+         */
+
+        if (in->buf->last_buf || ctx->received == ctx->expected) {
             return 1;
         }
     }

@@ -5,7 +5,9 @@ static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *digest);
 static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
     ngx_str_t *names, llm_key_t *key);
-static void ngx_http_llm_cache_key_arg(ngx_http_request_t *r, llm_key_t *key);
+static void ngx_http_llm_cache_key_args(llm_str_t args, llm_key_t *key);
+static void ngx_http_llm_cache_split_uri(ngx_http_request_t *r,
+    llm_str_t *path, llm_str_t *args);
 static ngx_int_t ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_request(ngx_http_request_t *r,
@@ -96,6 +98,7 @@ ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *digest)
 {
     u_char      kind;
+    llm_str_t   path, args;
     ngx_str_t   value;
     llm_key_t  *key;
 
@@ -117,7 +120,17 @@ ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
 
     if (kind == NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS) {
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_credentials, key);
-        ngx_http_llm_cache_key_arg(r, key);
+
+        /* the client's own query: a rewrite may have taken the key out of it
+           to send it in a header */
+
+        ngx_http_llm_cache_split_uri(r, &path, &args);
+        ngx_http_llm_cache_key_args(args, key);
+
+        if (!r->valid_unparsed_uri) {
+            ngx_http_llm_cache_key_args(ngx_http_llm_cache_view(&r->args),
+                                        key);
+        }
 
     } else {
         llm_key_add(key, LLM_KEY_SCOPE, value.data, value.len);
@@ -157,14 +170,14 @@ ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
 /* Gemini's clients may send their credential as the query argument "key" */
 
 static void
-ngx_http_llm_cache_key_arg(ngx_http_request_t *r, llm_key_t *key)
+ngx_http_llm_cache_key_args(llm_str_t args, llm_key_t *key)
 {
     u_char  *p, *end, *last;
 
     static const u_char  name[] = "?key";
 
-    p = r->args.data;
-    last = p + r->args.len;
+    p = (u_char *) args.data;
+    last = p + args.len;
 
     while (p < last) {
 
@@ -259,22 +272,11 @@ static ngx_int_t
 ngx_http_llm_cache_key_uri(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *buf)
 {
-    u_char     *p;
-    llm_str_t   path, args;
+    llm_str_t  path, args;
 
     if (r->valid_unparsed_uri || ctx->conf->ns == NULL) {
 
-        path = ngx_http_llm_cache_view(&r->unparsed_uri);
-        args.data = NULL;
-        args.len = 0;
-
-        p = ngx_strlchr(r->unparsed_uri.data,
-                        r->unparsed_uri.data + r->unparsed_uri.len, '?');
-        if (p) {
-            path.len = p - path.data;
-            args.data = p + 1;
-            args.len = r->unparsed_uri.len - path.len - 1;
-        }
+        ngx_http_llm_cache_split_uri(r, &path, &args);
 
         if (llm_dialect_key_uri(&ctx->route, path, args, buf) != 0
             || llm_buf_add(buf, "\n", 1) != 0)
@@ -292,4 +294,27 @@ ngx_http_llm_cache_key_uri(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* the URI as the client spelled it */
+
+static void
+ngx_http_llm_cache_split_uri(ngx_http_request_t *r, llm_str_t *path,
+    llm_str_t *args)
+{
+    u_char  *p;
+
+    *path = ngx_http_llm_cache_view(&r->unparsed_uri);
+
+    args->data = NULL;
+    args->len = 0;
+
+    p = ngx_strlchr(r->unparsed_uri.data,
+                    r->unparsed_uri.data + r->unparsed_uri.len, '?');
+    if (p) {
+        path->len = p - path->data;
+        args->data = p + 1;
+        args->len = r->unparsed_uri.len - path->len - 1;
+    }
 }

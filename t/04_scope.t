@@ -227,4 +227,24 @@ my @crossing = ($nginx->post(chat_uri(), chat('cross'),
 is_miss($crossing[0], "the operator's namespace");
 is_miss($crossing[1], "a client's namespace of that name");
 
+# a key that nginx itself takes out of the query to send it in a header
+
+my $moved = nginx(no_location => 1, server => <<'END');
+    location / {
+        llm_cache on;
+        llm_cache_namespace moved;
+        set $credential $arg_key;
+        rewrite ^(.*)$ $1? break;
+        proxy_set_header X-Goog-Api-Key $credential;
+        proxy_set_header Connection "";
+        proxy_pass http://llm;
+    }
+END
+
+my @moved = map { $moved->post(chat_uri() . "?key=$_", chat('moved'),
+    headers => { 'Authorization' => undef })->cache } qw(one two one two);
+
+is_deeply(\@moved, [qw(MISS MISS HIT HIT)],
+    'a key argument that a rewrite takes away still separates callers');
+
 finish();

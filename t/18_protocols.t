@@ -165,12 +165,18 @@ my $url = 'http://127.0.0.1:' . $two->port;
 sub curl {
     my ($body, $uri, @more) = @_;
 
+    return curl_to($url, '--http2-prior-knowledge', $body, $uri, @more);
+}
+
+sub curl_to {
+    my ($url, $protocol, $body, $uri, @more) = @_;
+
     open my $file, '>', "$directory/request" or die "$!\n";
     print $file $body;
     close $file;
     unlink "$directory/head", "$directory/body";
 
-    my @command = ('curl', '-s', '--http2-prior-knowledge', '-m', '20',
+    my @command = ('curl', '-s', '-k', $protocol, '-m', '20',
         '-D', "$directory/head", '-o', "$directory/body", '-w',
         '%{http_version} %{http_code}', '-H',
         'Content-Type: application/json', '-H', 'Expect:',
@@ -276,5 +282,31 @@ $narrow->grant($waiting, 1 << 20);
 is(($narrow->bodies($waiting))[0], $big->{body},
     'HTTP/2, a narrow window: the same bytes in the end');
 $narrow->close;
+
+# TLS
+
+system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+    . " -subj /CN=localhost -days 2 -keyout $directory/key.pem"
+    . " -out $directory/cert.pem 2>/dev/null") == 0
+    or die "openssl could not make a certificate\n";
+
+my $tls = nginx(listen => 'ssl http2', location => 'llm_cache on;',
+    server => "ssl_certificate $directory/cert.pem;"
+    . "ssl_certificate_key $directory/key.pem;");
+my $secure = 'https://127.0.0.1:' . $tls->port;
+
+for my $protocol ('--http1.1', '--http2') {
+    for my $size (10, 200_000) {
+        my @answers = map { curl_to($secure, $protocol,
+            to_json(chat("$protocol $size")), chat_uri(), '-H',
+            "X-Mock: {\"size\":$size}", '--data-binary',
+            "\@$directory/request") } 1, 2;
+
+        is($answers[1]{head}{'x-llm-cache'}, 'HIT',
+            "TLS, $protocol, $size bytes: hit");
+        is($answers[1]{body}, $answers[0]{body},
+            "TLS, $protocol, $size bytes: the same bytes");
+    }
+}
 
 finish();

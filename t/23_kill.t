@@ -14,7 +14,7 @@ my $KILLS = 50;
 my $mock = mock();
 
 my $nginx = nginx(location => 'llm_cache on;', workers => 2,
-    http => 'llm_cache_zone zone=small:1m;', listen => 'sndbuf=16k',
+    http => 'llm_cache_zone zone=small:1m evict=lru;', listen => 'sndbuf=16k',
     level => 'notice',
     allow => qr/process \d+ exited on signal 9|zone "\w+" was locked by \d+/);
 
