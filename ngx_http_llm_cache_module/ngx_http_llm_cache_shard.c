@@ -432,20 +432,18 @@ ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
     ngx_uint_t                  i;
     ngx_http_llm_cache_node_t  *node;
 
-    for (i = 0; i <= LLM_EVICT_CHANCES; i++) {
+    node = ngx_http_llm_cache_shard_lowest(shard);
 
-        node = ngx_http_llm_cache_shard_lowest(shard);
-
-        if (node == NULL) {
-            return 0;
-        }
-
-        if (!node->asked || i == LLM_EVICT_CHANCES) {
-            break;
-        }
+    for (i = 0; node && node->asked && i < LLM_EVICT_CHANCES; i++) {
 
         ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
         ngx_http_llm_cache_shard_rank(shard, node);
+
+        node = ngx_http_llm_cache_shard_lowest(shard);
+    }
+
+    if (node == NULL) {
+        return 0;
     }
 
     if (!shard->zone->lru) {
