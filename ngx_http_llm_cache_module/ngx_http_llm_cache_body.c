@@ -203,8 +203,14 @@ ngx_http_llm_cache_fingerprint(ngx_http_request_t *r,
 
     /* what has no length of its own comes last */
 
-    p = ngx_cpymem(p, route->model.data, route->model.len);
-    ngx_memcpy(p, ctx->conf->ignore_text.data, ctx->conf->ignore_text.len);
+    if (route->model.len) {
+        p = ngx_cpymem(p, route->model.data, route->model.len);
+    }
+
+    if (ctx->conf->ignore_text.len) {
+        ngx_memcpy(p, ctx->conf->ignore_text.data,
+                   ctx->conf->ignore_text.len);
+    }
 
     if (route->model.len > NGX_HTTP_LLM_CACHE_MEMO_MODEL
         || llm_fingerprint(zone->fingerprint, context,
@@ -269,8 +275,10 @@ ngx_http_llm_cache_remember(ngx_http_llm_cache_ctx_t *ctx,
     ngx_memzero(&value, sizeof(ngx_http_llm_cache_memo_value_t));
     ngx_memcpy(value.digest, ctx->digest, LLM_KEY_LEN);
 
-    value.model_len = (u_char) ctx->model.len;
-    ngx_memcpy(value.model, ctx->model.data, ctx->model.len);
+    if (ctx->model.len) {
+        value.model_len = (u_char) ctx->model.len;
+        ngx_memcpy(value.model, ctx->model.data, ctx->model.len);
+    }
 
     ask = &ctx->ask;
 

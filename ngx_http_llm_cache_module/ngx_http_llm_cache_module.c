@@ -3,6 +3,7 @@
 
 static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_llm_cache_init_process(ngx_cycle_t *cycle);
+static void ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_http_module_t  ngx_http_llm_cache_module_ctx = {
@@ -30,7 +31,7 @@ ngx_module_t  ngx_http_llm_cache_module = {
     ngx_http_llm_cache_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_llm_cache_exit_process,       /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -88,4 +89,25 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                       i;
+    ngx_http_llm_cache_zone_t      **zones;
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_llm_cache_module);
+    if (mcf == NULL) {
+        return;
+    }
+
+    zones = mcf->zones.elts;
+
+    for (i = 0; i < mcf->zones.nelts; i++) {
+        ngx_http_llm_cache_zone_close(zones[i]);
+    }
 }

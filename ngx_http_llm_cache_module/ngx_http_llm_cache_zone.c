@@ -156,6 +156,14 @@ ngx_http_llm_cache_zone_memo(ngx_http_llm_cache_zone_t *zone)
 
 
 void
+ngx_http_llm_cache_zone_close(ngx_http_llm_cache_zone_t *zone)
+{
+    llm_fingerprint_free(zone->fingerprint);
+    zone->fingerprint = NULL;
+}
+
+
+void
 ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone, ngx_log_t *log)
 {
     ngx_uint_t  i;

@@ -119,6 +119,9 @@ char *ngx_http_llm_cache_zone_add(ngx_conf_t *cf,
 ngx_http_llm_cache_memo_t *ngx_http_llm_cache_zone_memo(
     ngx_http_llm_cache_zone_t *zone);
 
+/* frees what this process has of its own */
+void ngx_http_llm_cache_zone_close(ngx_http_llm_cache_zone_t *zone);
+
 /* gives back what workers that are gone had held */
 void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
     ngx_log_t *log);
