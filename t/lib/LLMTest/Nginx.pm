@@ -57,7 +57,11 @@ sub new {
         last if $self->stderr !~ /Address already in use/;
     }
 
-    die "nginx did not start:\n" . $self->stderr . $self->error_log;
+    my $said = $self->stderr . $self->error_log;
+
+    $self->remove;
+
+    die "nginx did not start:\n$said";
 }
 
 sub prepare {
