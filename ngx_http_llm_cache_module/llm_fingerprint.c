@@ -52,25 +52,32 @@ llm_fingerprint(llm_fingerprint_t *fp, llm_str_t context, llm_str_t data,
 {
     int            i, n;
     uint64_t       len;
-    llm_str_t      tail;
-    unsigned char  end[8];
+    llm_str_t      head;
+    unsigned char  buf[8 + LLM_FINGERPRINT_CONTEXT];
 
     static const unsigned char  nonce[12];
 
-    /* the context's length at the end tells where it stops */
+    if (context.len > LLM_FINGERPRINT_CONTEXT) {
+        return -1;
+    }
+
+    /* the context's length tells where it stops */
 
     for (len = context.len, i = 0; i < 8; i++) {
-        end[i] = (unsigned char) len;
+        buf[i] = (unsigned char) len;
         len >>= 8;
     }
 
-    tail.data = end;
-    tail.len = sizeof(end);
+    if (context.len) {
+        memcpy(buf + 8, context.data, context.len);
+    }
+
+    head.data = buf;
+    head.len = 8 + context.len;
 
     if (EVP_EncryptInit_ex(fp->ctx, NULL, NULL, NULL, nonce) != 1
-        || llm_fingerprint_add(fp, context) != 0
+        || llm_fingerprint_add(fp, head) != 0
         || llm_fingerprint_add(fp, data) != 0
-        || llm_fingerprint_add(fp, tail) != 0
         || EVP_EncryptFinal_ex(fp->ctx, out, &n) != 1)
     {
         return -1;

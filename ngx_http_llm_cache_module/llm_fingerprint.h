@@ -16,6 +16,9 @@
 #define LLM_FINGERPRINT_KEY  16
 #define LLM_FINGERPRINT_LEN  16
 
+/* the longest context */
+#define LLM_FINGERPRINT_CONTEXT  120
+
 
 typedef struct llm_fingerprint_s  llm_fingerprint_t;
 
@@ -30,7 +33,8 @@ llm_fingerprint_t *llm_fingerprint_create(const unsigned char *key);
 
 /*
  * Takes the fingerprint of two byte strings, so that no other two have the
- * same one by spelling: LLM_FINGERPRINT_LEN bytes.  0 or -1.
+ * same one by spelling: LLM_FINGERPRINT_LEN bytes.  0, or -1 also for a
+ * context over its limit.
  */
 
 int llm_fingerprint(llm_fingerprint_t *fp, llm_str_t context, llm_str_t data,

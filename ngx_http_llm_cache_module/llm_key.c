@@ -17,9 +17,15 @@
     ((m)->len == sizeof(s) - 1 && memcmp((m)->name, s, sizeof(s) - 1) == 0)
 
 
+/* what is collected before it is digested: more than most keys need */
+#define LLM_KEY_BUFFER       512
+
+
 struct llm_key_s {
     EVP_MD_CTX           *md;
     int                   failed;
+    size_t                len;
+    unsigned char         buf[LLM_KEY_BUFFER];
 };
 
 
@@ -75,6 +81,9 @@ typedef struct {
 } llm_key_slice_t;
 
 
+static llm_key_t *llm_key_new(void);
+static void llm_key_put(llm_key_t *key, const void *data, size_t len);
+static void llm_key_flush(llm_key_t *key);
 static int llm_key_value(llm_key_walk_t *w, const json_t *value,
     llm_pos_e pos, llm_key_slice_t ignore);
 static int llm_key_array(llm_key_walk_t *w, const json_t *array,
@@ -146,13 +155,42 @@ static const llm_str_t  llm_key_fields[] = {
 };
 
 
+/* to make a context costs OpenSSL more than to digest a key: one is kept */
+
+static llm_key_t  *llm_key_spare;
+
+
 llm_key_t *
 llm_key_create(void)
 {
     llm_key_t            *key;
     const unsigned char   version = LLM_KEY_VERSION;
 
-    key = calloc(1, sizeof(llm_key_t));
+    key = llm_key_spare;
+    llm_key_spare = NULL;
+
+    if (key == NULL) {
+        key = llm_key_new();
+        if (key == NULL) {
+            return NULL;
+        }
+    }
+
+    key->len = 0;
+    key->failed = EVP_DigestInit_ex(key->md, NULL, NULL) != 1;
+
+    llm_key_add(key, (llm_key_part_e) LLM_KEY_VERSION_TAG, &version, 1);
+
+    return key;
+}
+
+
+static llm_key_t *
+llm_key_new(void)
+{
+    llm_key_t  *key;
+
+    key = malloc(sizeof(llm_key_t));
     if (key == NULL) {
         return NULL;
     }
@@ -160,11 +198,10 @@ llm_key_create(void)
     key->md = EVP_MD_CTX_new();
 
     if (key->md == NULL
-        || EVP_DigestInit_ex(key->md, EVP_sha256(), NULL) != 1
-        || llm_key_add(key, (llm_key_part_e) LLM_KEY_VERSION_TAG, &version, 1)
-           != 0)
+        || EVP_DigestInit_ex(key->md, EVP_sha256(), NULL) != 1)
     {
-        llm_key_free(key);
+        EVP_MD_CTX_free(key->md);
+        free(key);
         return NULL;
     }
 
@@ -180,10 +217,6 @@ llm_key_add(llm_key_t *key, llm_key_part_e part, const void *data,
     uint64_t       n;
     unsigned char  head[9];
 
-    if (key->failed) {
-        return -1;
-    }
-
     head[0] = (unsigned char) part;
 
     for (n = len, i = 8; i > 0; i--) {
@@ -191,14 +224,42 @@ llm_key_add(llm_key_t *key, llm_key_part_e part, const void *data,
         n >>= 8;
     }
 
-    if (EVP_DigestUpdate(key->md, head, sizeof(head)) != 1
-        || (len && EVP_DigestUpdate(key->md, data, len) != 1))
-    {
-        key->failed = 1;
-        return -1;
+    llm_key_put(key, head, sizeof(head));
+    llm_key_put(key, data, len);
+
+    return key->failed ? -1 : 0;
+}
+
+
+static void
+llm_key_put(llm_key_t *key, const void *data, size_t len)
+{
+    if (len == 0) {
+        return;
     }
 
-    return 0;
+    if (len > LLM_KEY_BUFFER - key->len) {
+        llm_key_flush(key);
+    }
+
+    if (len <= LLM_KEY_BUFFER) {
+        memcpy(key->buf + key->len, data, len);
+        key->len += len;
+
+    } else if (EVP_DigestUpdate(key->md, data, len) != 1) {
+        key->failed = 1;
+    }
+}
+
+
+static void
+llm_key_flush(llm_key_t *key)
+{
+    if (EVP_DigestUpdate(key->md, key->buf, key->len) != 1) {
+        key->failed = 1;
+    }
+
+    key->len = 0;
 }
 
 
@@ -208,15 +269,14 @@ llm_key_final(llm_key_t *key, unsigned char *digest)
     int       rc;
     unsigned  len;
 
-    rc = -1;
     len = 0;
 
-    if (!key->failed
-        && EVP_DigestFinal_ex(key->md, digest, &len) == 1
-        && len == LLM_KEY_LEN)
-    {
-        rc = 0;
-    }
+    llm_key_flush(key);
+
+    rc = (!key->failed
+          && EVP_DigestFinal_ex(key->md, digest, &len) == 1
+          && len == LLM_KEY_LEN)
+         ? 0 : -1;
 
     llm_key_free(key);
 
@@ -227,10 +287,17 @@ llm_key_final(llm_key_t *key, unsigned char *digest)
 void
 llm_key_free(llm_key_t *key)
 {
-    if (key) {
-        EVP_MD_CTX_free(key->md);
-        free(key);
+    if (key == NULL) {
+        return;
     }
+
+    if (llm_key_spare == NULL) {
+        llm_key_spare = key;
+        return;
+    }
+
+    EVP_MD_CTX_free(key->md);
+    free(key);
 }
 
 

@@ -49,7 +49,10 @@ typedef struct {
 } llm_ignore_t;
 
 
-/* NULL when memory ran out; the version is hashed in at once */
+/*
+ * NULL when memory ran out; the version is hashed in at once.  Keys are kept
+ * for the next one, so that only one thread may make them.
+ */
 
 llm_key_t *llm_key_create(void);
 

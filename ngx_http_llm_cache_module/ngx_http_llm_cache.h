@@ -59,7 +59,7 @@ typedef struct {
     ngx_http_complex_value_t    *scope;
 
     ngx_array_t                 *ignore;     /* of llm_str_t */
-    ngx_str_t                    ignore_text;
+    u_char                       ignore_id[LLM_KEY_LEN];  /* its digest */
     ngx_array_t                 *bypass;
     ngx_array_t                 *no_store;
     ngx_uint_t                   controls;
@@ -184,6 +184,9 @@ ngx_int_t ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
 ngx_table_elt_t *ngx_http_llm_cache_add_header(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
 
+/* what ngx_http_llm_cache_header_bit() tells of all headers' names */
+uint64_t ngx_http_llm_cache_header_names(ngx_list_t *headers);
+
 /* steps through the headers of that lower-case name, or all for NULL */
 void ngx_http_llm_cache_walk_headers(ngx_http_llm_cache_walk_t *walk,
     ngx_list_t *headers);
@@ -221,6 +224,18 @@ ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
 /* ngx_http_llm_cache_directives.c */
 
 extern ngx_command_t  ngx_http_llm_cache_commands[];
+
+
+static ngx_inline uint64_t
+ngx_http_llm_cache_header_bit(ngx_str_t *name)
+{
+    /* letters of both cases agree in their low five bits */
+
+    return name->len
+           ? (uint64_t) 1 << ((name->len * 5 + name->data[0]) % 32
+                              + (name->data[0] & 1) * 32)
+           : 0;
+}
 
 
 static ngx_inline llm_str_t

@@ -11,7 +11,7 @@ static llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r,
     size_t max, ngx_str_t *body, ngx_uint_t *copied);
 static ngx_int_t ngx_http_llm_cache_copy_body(ngx_http_request_t *r,
     u_char *p);
-static ngx_int_t ngx_http_llm_cache_fingerprint(ngx_http_request_t *r,
+static ngx_int_t ngx_http_llm_cache_fingerprint(
     ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *body, u_char *fingerprint);
 static ngx_int_t ngx_http_llm_cache_recall(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *fingerprint);
@@ -50,7 +50,7 @@ ngx_http_llm_cache_read_body(ngx_http_request_t *r,
 
     if (reason == LLM_REASON_NONE) {
 
-        rc = ngx_http_llm_cache_fingerprint(r, ctx, &text, fingerprint);
+        rc = ngx_http_llm_cache_fingerprint(ctx, &text, fingerprint);
 
         if (rc != NGX_OK
             || ngx_http_llm_cache_recall(r, ctx, fingerprint) != NGX_OK)
@@ -170,11 +170,11 @@ ngx_http_llm_cache_copy_body(ngx_http_request_t *r, u_char *p)
 /* of the body's bytes and of all else that decides what they tell */
 
 static ngx_int_t
-ngx_http_llm_cache_fingerprint(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *body, u_char *fingerprint)
+ngx_http_llm_cache_fingerprint(ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *body,
+    u_char *fingerprint)
 {
     u_char                     *p;
-    size_t                      len;
+    u_char                      text[LLM_FINGERPRINT_CONTEXT];
     llm_str_t                   context;
     llm_route_t                *route;
     ngx_http_llm_cache_zone_t  *zone;
@@ -182,40 +182,33 @@ ngx_http_llm_cache_fingerprint(ngx_http_request_t *r,
     zone = ctx->conf->zone;
     route = &ctx->route;
 
-    if (ngx_http_llm_cache_zone_memo(zone) == NULL) {
+    if (route->model.len > NGX_HTTP_LLM_CACHE_MEMO_MODEL
+        || ngx_http_llm_cache_zone_memo(zone) == NULL)
+    {
         return NGX_ERROR;
     }
 
-    len = 4 + ctx->conf->ignore_text.len + route->model.len;
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    context.data = p;
-    context.len = len;
+    p = text;
 
     *p++ = (u_char) route->dialect->id;
     *p++ = (u_char) (route->stream | route->sse << 1);
     *p++ = (u_char) (ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_BODY);
     *p++ = (u_char) route->model.len;
 
-    /* what has no length of its own comes last */
-
     if (route->model.len) {
         p = ngx_cpymem(p, route->model.data, route->model.len);
     }
 
-    if (ctx->conf->ignore_text.len) {
-        ngx_memcpy(p, ctx->conf->ignore_text.data,
-                   ctx->conf->ignore_text.len);
+    if (ctx->conf->ignore) {
+        p = ngx_cpymem(p, ctx->conf->ignore_id, LLM_KEY_LEN);
     }
 
-    if (route->model.len > NGX_HTTP_LLM_CACHE_MEMO_MODEL
-        || llm_fingerprint(zone->fingerprint, context,
-                           ngx_http_llm_cache_view(body), fingerprint)
-           != 0)
+    context.data = text;
+    context.len = p - text;
+
+    if (llm_fingerprint(zone->fingerprint, context,
+                        ngx_http_llm_cache_view(body), fingerprint)
+        != 0)
     {
         return NGX_ERROR;
     }

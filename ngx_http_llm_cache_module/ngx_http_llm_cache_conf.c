@@ -137,7 +137,7 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->ignore == NGX_CONF_UNSET_PTR) {
-        conf->ignore_text = prev->ignore_text;
+        ngx_memcpy(conf->ignore_id, prev->ignore_id, LLM_KEY_LEN);
     }
 
     ngx_conf_merge_ptr_value(conf->ignore, prev->ignore, NULL);

@@ -22,7 +22,7 @@ static char *ngx_http_llm_cache_scope(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_key_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_llm_cache_ignore_text(ngx_conf_t *cf,
+static char *ngx_http_llm_cache_ignore_id(
     ngx_http_llm_cache_loc_conf_t *lcf);
 static char *ngx_http_llm_cache_controls(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -444,41 +444,32 @@ ngx_http_llm_cache_key_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         *path = ngx_http_llm_cache_view(&value[i]);
     }
 
-    return ngx_http_llm_cache_ignore_text(cf, lcf);
+    return ngx_http_llm_cache_ignore_id(lcf);
 }
 
 
-/* the paths one after another, as names cannot hold a zero byte here */
+/* what tells this list from any other one */
 
 static char *
-ngx_http_llm_cache_ignore_text(ngx_conf_t *cf,
-    ngx_http_llm_cache_loc_conf_t *lcf)
+ngx_http_llm_cache_ignore_id(ngx_http_llm_cache_loc_conf_t *lcf)
 {
-    u_char      *p;
-    size_t       len;
+    llm_key_t   *id;
     llm_str_t   *path;
     ngx_uint_t   i;
 
-    path = lcf->ignore->elts;
-
-    for (len = 0, i = 0; i < lcf->ignore->nelts; i++) {
-        len += path[i].len + 1;
-    }
-
-    p = ngx_pnalloc(cf->pool, len);
-    if (p == NULL) {
+    id = llm_key_create();
+    if (id == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    lcf->ignore_text.data = p;
-    lcf->ignore_text.len = len;
+    path = lcf->ignore->elts;
 
     for (i = 0; i < lcf->ignore->nelts; i++) {
-        p = ngx_cpymem(p, path[i].data, path[i].len);
-        *p++ = '\0';
+        llm_key_add(id, LLM_KEY_CUSTOM, path[i].data, path[i].len);
     }
 
-    return NGX_CONF_OK;
+    return llm_key_final(id, lcf->ignore_id) == 0 ? NGX_CONF_OK
+                                                  : NGX_CONF_ERROR;
 }
 
 

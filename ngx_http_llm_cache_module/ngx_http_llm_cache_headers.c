@@ -1,8 +1,10 @@
 #include "ngx_http_llm_cache.h"
 
 
-static ngx_int_t ngx_http_llm_cache_add_cache_status(ngx_http_request_t *r,
+static ngx_int_t ngx_http_llm_cache_add_age(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_write_status(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *status, ngx_str_t *key);
 static u_char *ngx_http_llm_cache_write_forward(u_char *p,
     ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_drop_headers(ngx_http_request_t *r,
@@ -64,6 +66,30 @@ ngx_http_llm_cache_add_header(ngx_http_request_t *r, ngx_str_t *name,
 }
 
 
+/*
+ * Which names a list may hold: a bit for a length and a first letter, which
+ * spares most walks through the list.
+ */
+
+uint64_t
+ngx_http_llm_cache_header_names(ngx_list_t *headers)
+{
+    uint64_t                    names;
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    names = 0;
+
+    ngx_http_llm_cache_walk_headers(&walk, headers);
+
+    while ((h = ngx_http_llm_cache_next_header(&walk, NULL)) != NULL) {
+        names |= ngx_http_llm_cache_header_bit(&h->key);
+    }
+
+    return names;
+}
+
+
 void
 ngx_http_llm_cache_walk_headers(ngx_http_llm_cache_walk_t *walk,
     ngx_list_t *headers)
@@ -102,75 +128,71 @@ ngx_http_llm_cache_next_header(ngx_http_llm_cache_walk_t *walk,
 }
 
 
-/* the module's own response headers */
+/* the module's own response headers; Cache-Status is of RFC 9211 */
 
 ngx_int_t
 ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    u_char     *p;
-    ngx_str_t   value;
+    ngx_str_t  key, status;
 
-    static ngx_str_t  status = ngx_string("X-LLM-Cache");
-    static ngx_str_t  key = ngx_string("X-LLM-Cache-Key");
-    static ngx_str_t  age = ngx_string("Age");
+    static ngx_str_t  status_name = ngx_string("X-LLM-Cache");
+    static ngx_str_t  key_name = ngx_string("X-LLM-Cache-Key");
+    static ngx_str_t  cache_status_name = ngx_string("Cache-Status");
 
-    /* another cache of this kind may stand behind this one */
+    if (ctx->status != NGX_HTTP_LLM_CACHE_HIT) {
 
-    ngx_http_llm_cache_drop_headers(r, &status);
-    ngx_http_llm_cache_drop_headers(r, &key);
+        /* another cache of this kind may stand behind this one */
 
-    if (ngx_http_llm_cache_add_header(r, &status,
+        ngx_http_llm_cache_drop_headers(r, &status_name);
+        ngx_http_llm_cache_drop_headers(r, &key_name);
+    }
+
+    if (ngx_http_llm_cache_write_status(r, ctx, &status, &key) != NGX_OK
+        || ngx_http_llm_cache_add_header(r, &status_name,
                                   ngx_http_llm_cache_status_word(ctx->status))
-        == NULL)
+           == NULL
+        || (ctx->has_key
+            && ngx_http_llm_cache_add_header(r, &key_name, &key) == NULL)
+        || (ctx->status == NGX_HTTP_LLM_CACHE_HIT
+            && ngx_http_llm_cache_add_age(r, ctx) != NGX_OK)
+        || ngx_http_llm_cache_add_header(r, &cache_status_name, &status)
+           == NULL)
     {
         return NGX_ERROR;
     }
 
-    if (ctx->has_key) {
-        p = ngx_pnalloc(r->pool, 2 * LLM_KEY_LEN);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        llm_key_hex(ctx->key, p);
-
-        value.data = p;
-        value.len = 2 * LLM_KEY_LEN;
-
-        if (ngx_http_llm_cache_add_header(r, &key, &value) == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
-        p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        value.data = p;
-        value.len = ngx_sprintf(p, "%T", ctx->age) - p;
-
-        if (ngx_http_llm_cache_add_header(r, &age, &value) == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_http_llm_cache_add_cache_status(r, ctx);
+    return NGX_OK;
 }
 
 
-/* RFC 9211 */
-
 static ngx_int_t
-ngx_http_llm_cache_add_cache_status(ngx_http_request_t *r,
+ngx_http_llm_cache_add_age(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    u_char     *p;
-    ngx_str_t   value;
+    ngx_str_t  value;
 
-    static ngx_str_t  name = ngx_string("Cache-Status");
+    static ngx_str_t  name = ngx_string("Age");
+
+    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%T", ctx->age) - value.data;
+
+    return ngx_http_llm_cache_add_header(r, &name, &value) ? NGX_OK
+                                                           : NGX_ERROR;
+}
+
+
+/* the value of Cache-Status, and the key where it stands in that */
+
+static ngx_int_t
+ngx_http_llm_cache_write_status(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *status, ngx_str_t *key)
+{
+    u_char  *p;
 
     p = ngx_pnalloc(r->pool, sizeof("llm-cache; fwd=uri-miss; fwd-status=; "
                                     "ttl=; key=\"\"; detail=\"\"")
@@ -180,28 +202,32 @@ ngx_http_llm_cache_add_cache_status(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    value.data = p;
+    status->data = p;
 
     if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
-        p = ngx_sprintf(p, "llm-cache; hit; ttl=%T",
-                        (time_t) ctx->record.expires - ngx_time());
+        p = ngx_cpymem(p, "llm-cache; hit; ttl=",
+                       sizeof("llm-cache; hit; ttl=") - 1);
+        p = ngx_sprintf(p, "%T", (time_t) ctx->record.expires - ngx_time());
 
     } else {
         p = ngx_http_llm_cache_write_forward(p, r, ctx);
     }
 
+    ngx_str_null(key);
+
     if (ctx->has_key) {
         p = ngx_cpymem(p, "; key=\"", sizeof("; key=\"") - 1);
+
+        key->data = p;
+        key->len = 2 * LLM_KEY_LEN;
+
         llm_key_hex(ctx->key, p);
-        p += 2 * LLM_KEY_LEN;
+        p += key->len;
+
         *p++ = '"';
     }
 
-    value.len = p - value.data;
-
-    if (ngx_http_llm_cache_add_header(r, &name, &value) == NULL) {
-        return NGX_ERROR;
-    }
+    status->len = p - status->data;
 
     return NGX_OK;
 }

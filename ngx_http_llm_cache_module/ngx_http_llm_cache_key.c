@@ -146,11 +146,18 @@ static void
 ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
     llm_key_t *key)
 {
+    uint64_t                    sent;
     ngx_str_t                  *name;
     ngx_table_elt_t            *h;
     ngx_http_llm_cache_walk_t   walk;
 
+    sent = ngx_http_llm_cache_header_names(&r->headers_in.headers);
+
     for (name = names; name->len; name++) {
+
+        if (!(sent & ngx_http_llm_cache_header_bit(name))) {
+            continue;
+        }
 
         ngx_http_llm_cache_walk_headers(&walk, &r->headers_in.headers);
 
