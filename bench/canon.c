@@ -15,6 +15,7 @@
 
 #include <openssl/evp.h>
 
+#include "key_body.h"
 #include "llm_body.h"
 #include "llm_json.h"
 #include "llm_key.h"
@@ -56,7 +57,7 @@ canon_reference(const canon_body_t *body, const llm_route_t *route,
 
     memset(&text, 0, sizeof(llm_buf_t));
 
-    rc = llm_key_body(doc, route->dialect, NULL, 1, &text);
+    rc = key_body(doc, route->dialect, NULL, 1, &text);
 
     if (rc == 0
         && EVP_Digest(text.data, text.len, digest, NULL, EVP_sha256(), NULL)

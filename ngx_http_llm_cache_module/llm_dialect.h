@@ -115,6 +115,33 @@ void llm_dialect_ask(const llm_route_t *route, const json_t *doc,
 int llm_dialect_hosted(const llm_dialect_t *dialect, llm_str_t model,
     const json_t *doc);
 
+/* whether a member of this name at the top level may ask for such tools */
+
+int llm_dialect_hosted_member(llm_str_t name);
+
+
+/* what of a tool tells who runs it; strings are empty where they are none */
+
+typedef struct {
+    llm_str_t             type;
+    llm_str_t             environment;  /* its type */
+    llm_str_t             execution;
+    unsigned              function:1;   /* has an object of this name */
+    unsigned              nested:1;     /* one of its own tools is hosted */
+    unsigned              others:1;     /* a member for which
+                                           llm_dialect_other_tool() holds is
+                                           neither null nor false */
+} llm_tool_t;
+
+
+/* 1 when the provider runs it */
+
+int llm_dialect_hosted_tool(llm_tools_e kind, const llm_tool_t *tool);
+
+/* whether a member of a Gemini tool names a tool of the provider's */
+
+int llm_dialect_other_tool(llm_str_t name);
+
 /*
  * Appends what of path and query counts for the key: everything, but for the
  * arguments that begin with exactly "key=" (a credential, the scope's part)

@@ -19,10 +19,11 @@ static int llm_hosted_model(llm_str_t model);
 static int llm_hosted_find(llm_str_t text, llm_str_t part);
 static int llm_hosted_given(const json_t *value, llm_given_e given);
 static int llm_hosted_tool(llm_tools_e kind, const json_t *tool);
-static int llm_hosted_chat(const json_t *tool, llm_str_t type);
-static int llm_hosted_responses(const json_t *tool, llm_str_t type);
+static int llm_hosted_chat(const llm_tool_t *tool);
+static int llm_hosted_responses(const llm_tool_t *tool);
 static int llm_hosted_anthropic(llm_str_t type);
-static int llm_hosted_gemini(const json_t *tool);
+static int llm_hosted_nested(const json_t *tool);
+static int llm_hosted_others(const json_t *tool);
 static llm_str_t llm_hosted_text(const json_t *object, const char *name);
 static int llm_hosted_word(llm_str_t text, const llm_str_t *words);
 
@@ -220,73 +221,88 @@ llm_hosted_given(const json_t *value, llm_given_e given)
 }
 
 
-/* a tool of no known kind counts as hosted */
+int
+llm_dialect_hosted_member(llm_str_t name)
+{
+    const llm_tools_member_t  *member;
+
+    for (member = llm_hosted_members; member->name; member++) {
+        if (llm_str_eq(name, member->name, strlen(member->name))) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
 
 static int
 llm_hosted_tool(llm_tools_e kind, const json_t *tool)
 {
-    llm_str_t  type;
+    llm_tool_t  t;
 
-    type = llm_hosted_text(tool, "type");
+    t.type = llm_hosted_text(tool, "type");
+    t.environment = llm_hosted_text(json_object_get(tool, "environment"),
+                                    "type");
+    t.execution = llm_hosted_text(tool, "execution");
+    t.function = json_is_object(json_object_get(tool, "function")) ? 1 : 0;
+    t.nested = (kind == LLM_TOOLS_RESPONSES && llm_hosted_nested(tool)) ? 1
+                                                                        : 0;
+    t.others = (kind == LLM_TOOLS_GEMINI && llm_hosted_others(tool)) ? 1 : 0;
 
+    return llm_dialect_hosted_tool(kind, &t);
+}
+
+
+/* a tool of no known kind counts as hosted */
+
+int
+llm_dialect_hosted_tool(llm_tools_e kind, const llm_tool_t *tool)
+{
     switch (kind) {
 
     case LLM_TOOLS_RESPONSES:
-        return llm_hosted_responses(tool, type);
+        return llm_hosted_responses(tool);
 
     case LLM_TOOLS_ANTHROPIC:
-        return llm_hosted_anthropic(type);
+        return llm_hosted_anthropic(tool->type);
 
     case LLM_TOOLS_GEMINI:
-        return llm_hosted_gemini(tool);
+        return tool->others;
 
     default:
-        return llm_hosted_chat(tool, type);
+        return llm_hosted_chat(tool);
     }
 }
 
 
 static int
-llm_hosted_chat(const json_t *tool, llm_str_t type)
+llm_hosted_chat(const llm_tool_t *tool)
 {
-    if (type.len == 0) {
-        return !json_is_object(json_object_get(tool, "function"));
+    if (tool->type.len == 0) {
+        return !tool->function;
     }
 
-    return !llm_hosted_word(type, llm_client_types);
+    return !llm_hosted_word(tool->type, llm_client_types);
 }
 
 
 static int
-llm_hosted_responses(const json_t *tool, llm_str_t type)
+llm_hosted_responses(const llm_tool_t *tool)
 {
-    size_t         i;
-    const json_t  *tools;
-
-    if (llm_str_eq(type, "shell", 5)) {
-        return !llm_str_eq(llm_hosted_text(json_object_get(tool,
-                                                           "environment"),
-                                           "type"), "local", 5);
+    if (llm_str_eq(tool->type, "shell", 5)) {
+        return !llm_str_eq(tool->environment, "local", 5);
     }
 
-    if (llm_str_eq(type, "tool_search", 11)) {
-        return !llm_str_eq(llm_hosted_text(tool, "execution"), "client", 6);
+    if (llm_str_eq(tool->type, "tool_search", 11)) {
+        return !llm_str_eq(tool->execution, "client", 6);
     }
 
-    if (llm_str_eq(type, "namespace", 9)) {
-        tools = json_object_get(tool, "tools");
-
-        for (i = 0; i < json_array_size(tools); i++) {
-            if (llm_hosted_tool(LLM_TOOLS_RESPONSES, json_array_get(tools, i)))
-            {
-                return 1;
-            }
-        }
-
-        return 0;
+    if (llm_str_eq(tool->type, "namespace", 9)) {
+        return tool->nested;
     }
 
-    return !llm_hosted_word(type, llm_client_responses);
+    return !llm_hosted_word(tool->type, llm_client_responses);
 }
 
 
@@ -314,11 +330,29 @@ llm_hosted_anthropic(llm_str_t type)
 
 
 static int
-llm_hosted_gemini(const json_t *tool)
+llm_hosted_nested(const json_t *tool)
 {
-    void        *iter;
-    json_t      *value, *members;
-    const char  *name;
+    size_t         i;
+    const json_t  *tools;
+
+    tools = json_object_get(tool, "tools");
+
+    for (i = 0; i < json_array_size(tools); i++) {
+        if (llm_hosted_tool(LLM_TOOLS_RESPONSES, json_array_get(tools, i))) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+llm_hosted_others(const json_t *tool)
+{
+    void       *iter;
+    json_t     *value, *members;
+    llm_str_t   name;
 
     /* jansson's iterators want a document that could be changed */
     members = (json_t *) (uintptr_t) tool;
@@ -327,11 +361,11 @@ llm_hosted_gemini(const json_t *tool)
          iter;
          iter = json_object_iter_next(members, iter))
     {
-        name = json_object_iter_key(iter);
+        name.data = (const unsigned char *) json_object_iter_key(iter);
+        name.len = strlen(json_object_iter_key(iter));
         value = json_object_iter_value(iter);
 
-        if (strcmp(name, "functionDeclarations") != 0
-            && strcmp(name, "function_declarations") != 0
+        if (llm_dialect_other_tool(name)
             && llm_hosted_given(value, LLM_GIVEN_AT_ALL))
         {
             return 1;
@@ -339,6 +373,14 @@ llm_hosted_gemini(const json_t *tool)
     }
 
     return 0;
+}
+
+
+int
+llm_dialect_other_tool(llm_str_t name)
+{
+    return !llm_str_eq(name, "functionDeclarations", 20)
+           && !llm_str_eq(name, "function_declarations", 21);
 }
 
 

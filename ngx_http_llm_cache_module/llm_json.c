@@ -10,12 +10,6 @@
 /* significant digits that always tell one double from the next */
 #define LLM_DOUBLE_DIGITS   17
 
-/* sign, 17 digits, 21 places, "0.00000" or an exponent, and some */
-#define LLM_NUMBER_LEN      64
-
-/* integers below 2^53 are doubles, and written as they stand */
-#define LLM_INT_SAFE        9007199254740992LL
-
 
 #define llm_lit(out, s)     llm_buf_add(out, s, sizeof(s) - 1)
 
@@ -34,15 +28,12 @@ static int llm_json_object(const json_t *object, unsigned depth,
 static int llm_json_compare(const void *one, const void *two);
 static int llm_json_escape(unsigned char c, llm_buf_t *out);
 static int llm_json_integer(json_int_t value, llm_buf_t *out);
-static int llm_json_double(double value, llm_buf_t *out);
 static int llm_json_shortest(double value, unsigned char *digits,
     int *point);
 static int llm_json_digits(double value, int n, unsigned char *digits,
     int *point);
 static int llm_json_reads_as(const unsigned char *digits, int n, int point,
     double value);
-static size_t llm_json_layout(const unsigned char *digits, int n, int point,
-    char *text);
 
 
 /* the bytes that do not stand for themselves in a string */
@@ -107,7 +98,9 @@ llm_json_load(const unsigned char *data, size_t len, json_t **doc)
 
     *doc = NULL;
 
-    if (len == 0) {
+    /* the parser overlooks a NUL that follows a number or a literal */
+
+    if (len == 0 || memchr(data, '\0', len)) {
         return LLM_REASON_JSON;
     }
 
@@ -324,7 +317,7 @@ llm_json_value(const json_t *value, unsigned depth, llm_buf_t *out)
         return llm_json_integer(json_integer_value(value), out);
 
     case JSON_REAL:
-        return llm_json_double(json_real_value(value), out);
+        return llm_json_canon_double(json_real_value(value), out);
 
     case JSON_TRUE:
         return llm_lit(out, "true");
@@ -560,10 +553,10 @@ static int
 llm_json_integer(json_int_t value, llm_buf_t *out)
 {
     int   n;
-    char  text[LLM_NUMBER_LEN];
+    char  text[LLM_JSON_NUMBER_LEN];
 
-    if (value <= -LLM_INT_SAFE || value >= LLM_INT_SAFE) {
-        return llm_json_double((double) value, out);
+    if (value <= -LLM_JSON_INT_SAFE || value >= LLM_JSON_INT_SAFE) {
+        return llm_json_canon_double((double) value, out);
     }
 
     n = snprintf(text, sizeof(text), "%lld", (long long) value);
@@ -572,11 +565,11 @@ llm_json_integer(json_int_t value, llm_buf_t *out)
 }
 
 
-static int
-llm_json_double(double value, llm_buf_t *out)
+int
+llm_json_canon_double(double value, llm_buf_t *out)
 {
     int            n, point;
-    char           text[LLM_NUMBER_LEN];
+    char           text[LLM_JSON_NUMBER_LEN];
     size_t         len;
     unsigned char  digits[LLM_DOUBLE_DIGITS + 1];
 
@@ -670,7 +663,7 @@ static int
 llm_json_digits(double value, int n, unsigned char *digits, int *point)
 {
     int          i;
-    char         text[LLM_NUMBER_LEN];
+    char         text[LLM_JSON_NUMBER_LEN];
     const char  *p;
 
     i = snprintf(text, sizeof(text), "%.*e", n - 1, value);
@@ -710,7 +703,7 @@ static int
 llm_json_reads_as(const unsigned char *digits, int n, int point,
     double value)
 {
-    char  text[LLM_NUMBER_LEN];
+    char  text[LLM_JSON_NUMBER_LEN];
 
     (void) snprintf(text, sizeof(text), "%.*se%d", n, (const char *) digits,
                     point - n);
@@ -721,7 +714,7 @@ llm_json_reads_as(const unsigned char *digits, int n, int point,
 
 /* ECMA-262, Number::toString, with k, n as "n", "point" there */
 
-static size_t
+size_t
 llm_json_layout(const unsigned char *digits, int n, int point, char *text)
 {
     int    exponent;

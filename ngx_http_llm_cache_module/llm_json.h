@@ -16,6 +16,12 @@
 /* objects and arrays nested deeper than this are refused */
 #define LLM_JSON_MAX_DEPTH  128
 
+/* integers below 2^53 are doubles, and written as they stand */
+#define LLM_JSON_INT_SAFE  9007199254740992LL
+
+/* sign, 17 digits, 21 places, "0.00000" or an exponent, and some */
+#define LLM_JSON_NUMBER_LEN  64
+
 
 /* a growing byte buffer: zero it to start, llm_buf_free() to end */
 
@@ -59,6 +65,19 @@ int llm_json_canon(const json_t *value, llm_buf_t *out);
 /* the same for a string alone, its quotes included */
 
 int llm_json_canon_string(const char *data, size_t len, llm_buf_t *out);
+
+/* and for a number */
+
+int llm_json_canon_double(double value, llm_buf_t *out);
+
+/*
+ * The number whose significant digits are these, "point" of them before the
+ * decimal point: at most LLM_JSON_NUMBER_LEN bytes, of which it returns how
+ * many.  The first and the last digit are not 0.
+ */
+
+size_t llm_json_layout(const unsigned char *digits, int n, int point,
+    char *text);
 
 
 /* a member of an object; belongs to the object */

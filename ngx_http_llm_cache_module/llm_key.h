@@ -8,11 +8,7 @@
 #define _LLM_KEY_H_INCLUDED_
 
 
-#include <jansson.h>
-
 #include "llm_core.h"
-#include "llm_dialect.h"
-#include "llm_json.h"
 
 
 #define LLM_KEY_LEN      32
@@ -38,18 +34,6 @@ typedef struct llm_key_s  llm_key_t;
 
 
 /*
- * Fields left out of the key: "a", "a.b"; each element of an array on the way
- * is tried.  A member whose own name holds dots is matched as it is spelled.
- * Empty paths match nothing.
- */
-
-typedef struct {
-    llm_str_t            *paths;
-    size_t                n;
-} llm_ignore_t;
-
-
-/*
  * NULL when memory ran out; the version is hashed in at once.  Keys are kept
  * for the next one, so that only one thread may make them.
  */
@@ -65,22 +49,6 @@ int llm_key_add(llm_key_t *key, llm_key_part_e part, const void *data,
 
 int llm_key_final(llm_key_t *key, unsigned char *digest);
 void llm_key_free(llm_key_t *key);
-
-
-/*
- * Appends the canonical body: RFC 8785 without the built-in ignored fields
- * and those of "ignore" (may be NULL), and with the safe equivalences: a
- * string content as a single plain text part (a type and a text and nothing
- * else that counts), null as absent at the top level, no cache_control
- * markers where Anthropic's API takes them.  "caching" and "cache" are left
- * out only where strip_controls is set and they have a control's type.
- *
- * The document is not changed.  0, or -1 when memory ran out; the buffer may
- * then end in a part of the body.
- */
-
-int llm_key_body(const json_t *doc, const llm_dialect_t *dialect,
-    const llm_ignore_t *ignore, int strip_controls, llm_buf_t *out);
 
 
 /* LLM_KEY_LEN bytes of digest as 64 lower-case hex digits */

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# Compiles every t/unit/NAME.c with the ground floor (llm_*.c) and runs it.
+# Compiles every t/unit/NAME.c with the ground floor (llm_*.c) and the
+# references that it is compared with, and runs it.
 # Each program is one subtest and speaks TAP itself.
 #
 #   TEST_CC       compiler, "cc"
@@ -24,7 +25,8 @@ my $cflags = defined $ENV{TEST_CFLAGS} ? $ENV{TEST_CFLAGS}
 
 my @warnings = qw(-std=gnu11 -Wall -Wextra -Werror);
 my @units = sort glob("$root/t/unit/*.c");
-my @floor = sort glob("$sources/llm_*.c");
+my @floor = (sort(glob("$sources/llm_*.c")),
+    glob("$root/t/reference/*.c"));
 
 BAIL_OUT('no unit tests found') unless @units;
 
@@ -57,7 +59,8 @@ sub compile_floor
         my $object = "$out/" . basename($source, '.c') . '.o';
 
         my ($status, @lines) = run_command($cc, @warnings,
-            split(' ', $cflags), '-I', $sources, '-c', $source, '-o', $object);
+            split(' ', $cflags), '-I', $sources, '-I', "$root/t/reference",
+            '-c', $source, '-o', $object);
 
         if ($status != 0) {
             diag(@lines);
@@ -108,7 +111,8 @@ for my $unit (@units) {
 
     subtest $name => sub {
         my ($status, @lines) = run_command($cc, @warnings,
-            split(' ', $cflags), '-I', $sources, '-I', "$root/t/unit", $unit,
+            split(' ', $cflags), '-I', $sources, '-I', "$root/t/reference",
+            '-I', "$root/t/unit", $unit,
             @objects, qw(-ljansson -lcrypto -lm), '-o', $program);
 
         if (ok($status == 0, "$name compiles")) {

@@ -121,8 +121,9 @@ prepare()
 
     # words on purpose
     # shellcheck disable=SC2086
-    ${CC:-cc} -std=gnu11 -O2 ${CFLAGS:-} -I "$sources" "$bench/canon.c" \
-        "$sources"/llm_*.c -ljansson -lcrypto -lm -o "$out/canon"
+    ${CC:-cc} -std=gnu11 -O2 ${CFLAGS:-} -I "$sources" \
+        -I "$root/t/reference" "$bench/canon.c" \
+        "$root"/t/reference/*.c "$sources"/llm_*.c -ljansson -lcrypto -lm -o "$out/canon"
 }
 
 

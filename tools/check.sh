@@ -76,10 +76,13 @@ compile()
             -c "$file" -o /dev/null || status=1
     done
 
-    for file in "$root"/t/unit/*.c "$root"/t/fuzz/*.c; do
+    for file in "$root"/t/unit/*.c "$root"/t/fuzz/*.c \
+                "$root"/t/reference/*.c "$root"/bench/*.c
+    do
         [ -f "$file" ] || continue
 
         "$1" -std=gnu11 -Wall -Wextra -Werror -O2 -I "$sources" \
+            -I "$root/t/reference" \
             -c "$file" -o /dev/null || status=1
     done
 
@@ -120,7 +123,8 @@ run_perl()
             printf '%s\n' "$problem"
             status=1
         fi
-    done < <(find "$root/t" "$root/examples" "$root/tools" -type f \
+    done < <(find "$root/t" "$root/bench" "$root/examples" \
+                 "$root/tools" -type f \
                  \( -name '*.t' -o -name '*.p[lm]' -o -name style \))
 
     return $status

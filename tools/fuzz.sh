@@ -22,8 +22,8 @@ build_target()
 {
     clang -std=gnu11 -g -O1 -Wall -Wextra -Werror \
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-        -fno-omit-frame-pointer -I "$sources" \
-        "$root/t/fuzz/fuzz_$1.c" "$sources"/llm_*.c \
+        -fno-omit-frame-pointer -I "$sources" -I "$root/t/reference" \
+        "$root/t/fuzz/fuzz_$1.c" "$sources"/llm_*.c "$root"/t/reference/*.c \
         -ljansson -lcrypto -lm -o "$build/fuzz/$1/target"
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "key_body.h"
 #include "llm_key.h"
 
 
@@ -328,7 +329,7 @@ check_body(const json_t *doc, const json_t *other, llm_dialect_e id,
 
     dialect.id = id;
 
-    CHECK(llm_key_body(doc, &dialect, &ignore, strip, &text) == 0);
+    CHECK(key_body(doc, &dialect, &ignore, strip, &text) == 0);
 
     copy = json_deep_copy(doc);
     edit(copy, id, strip);
@@ -337,7 +338,7 @@ check_body(const json_t *doc, const json_t *other, llm_dialect_e id,
     CHECK(same(&text, &slow));
 
     slow.len = 0;
-    CHECK(llm_key_body(other, &dialect, &ignore, strip, &slow) == 0);
+    CHECK(key_body(other, &dialect, &ignore, strip, &slow) == 0);
     CHECK(same(&text, &slow));
 
     /* what was left out once stays out */
@@ -345,7 +346,7 @@ check_body(const json_t *doc, const json_t *other, llm_dialect_e id,
     copy = loose(&text);
     CHECK(copy != NULL);
     slow.len = 0;
-    CHECK(llm_key_body(copy, &dialect, &ignore, strip, &slow) == 0);
+    CHECK(key_body(copy, &dialect, &ignore, strip, &slow) == 0);
     CHECK(same(&text, &slow));
     json_decref(copy);
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "key_body.h"
 #include "llm_key.h"
 #include "tap.h"
 
@@ -448,7 +449,7 @@ body(const char *text, llm_dialect_e id, const char *paths, int strip,
 
     before = json_deep_copy(doc);
 
-    rc = llm_key_body(doc, &dialect, paths ? &ignore : NULL, strip, out);
+    rc = key_body(doc, &dialect, paths ? &ignore : NULL, strip, out);
 
     if (rc != 0 || !json_equal(doc, before)) {
         printf("# failed, or changed the document: %s\n", text);
@@ -543,7 +544,7 @@ test_many_paths(void)
                      "{\"b\":{\"c\":{\"f31\":1,\"g\":{\"f1\":1}}}}]}", 0,
                      NULL);
 
-    is_int(llm_key_body(doc, &dialect, &ignore, 1, &out), 0, "many paths");
+    is_int(key_body(doc, &dialect, &ignore, 1, &out), 0, "many paths");
     is_str(out, "{\"a\":[{\"b\":{\"c\":{\"f64\":1}}},"
                 "{\"b\":{\"c\":{\"g\":{\"f1\":1}}}}]}",
            "many paths: all of them count");
