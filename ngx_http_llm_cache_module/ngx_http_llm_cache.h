@@ -17,6 +17,7 @@
 #include "llm_control.h"
 #include "llm_dialect.h"
 #include "llm_evict.h"
+#include "llm_fingerprint.h"
 #include "llm_key.h"
 #include "llm_reason.h"
 #include "llm_record.h"
@@ -40,6 +41,9 @@ typedef struct {
     ngx_array_t                  zones;      /* of zone_t * */
     ngx_http_llm_cache_zone_t   *implicit;
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
+#if (NGX_THREADS)
+    ngx_thread_pool_t           *thread_pool;
+#endif
 } ngx_http_llm_cache_main_conf_t;
 
 
@@ -87,6 +91,27 @@ typedef struct {
 } ngx_http_llm_cache_saved_t;
 
 
+/* a body to be read, perhaps by a thread */
+
+typedef struct ngx_http_llm_cache_work_s  ngx_http_llm_cache_work_t;
+
+struct ngx_http_llm_cache_work_s {
+    void                       (*handler)(ngx_http_llm_cache_work_t *work);
+
+    ngx_str_t                    text;
+    ngx_uint_t                   copied;     /* the text is, to be freed */
+    u_char                       fingerprint[LLM_FINGERPRINT_LEN];
+    ngx_uint_t                   may_remember;
+
+    const llm_route_t           *route;
+    llm_ignore_t                 ignore;
+    int                          controls;
+
+    llm_reason_e                 reason;     /* the outcome */
+    llm_body_t                   body;
+};
+
+
 typedef struct {
     /* of the location that decided about the request */
     ngx_http_llm_cache_loc_conf_t  *conf;
@@ -102,6 +127,7 @@ typedef struct {
     ngx_str_t                    client_ns;
     ngx_str_t                    model;
     json_t                      *doc;        /* loaded on demand */
+    ngx_http_llm_cache_work_t   *work;       /* what a thread reads, or has */
 
     u_char                       key[LLM_KEY_LEN];
 
@@ -127,6 +153,7 @@ typedef struct {
 
     unsigned                     reading:1;  /* the body is being read */
     unsigned                     ready:1;    /* the body has been read */
+    unsigned                     working:1;  /* a thread makes sense of it */
     unsigned                     has_key:1;
     unsigned                     may_store:1;
     unsigned                     recording:1;
@@ -162,10 +189,20 @@ void ngx_http_llm_cache_restore_encodings(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_body.c */
 
-llm_reason_e ngx_http_llm_cache_read_body(ngx_http_request_t *r,
+/* NGX_OK: done, ctx->reason tells why not; NGX_AGAIN: to be called again when
+   the phases run the next time */
+ngx_int_t ngx_http_llm_cache_read_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 llm_reason_e ngx_http_llm_cache_load(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_work.c */
+
+/* NGX_OK: a thread does a copy of the work; NGX_DECLINED: do it yourself */
+ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
+void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
+    ngx_http_llm_cache_work_t *work);
 
 /* ngx_http_llm_cache_key.c */
 

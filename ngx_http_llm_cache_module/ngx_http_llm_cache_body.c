@@ -17,8 +17,11 @@ static ngx_int_t ngx_http_llm_cache_recall(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *fingerprint);
 static void ngx_http_llm_cache_remember(ngx_http_llm_cache_ctx_t *ctx,
     u_char *fingerprint);
-static llm_reason_e ngx_http_llm_cache_learn(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *text, ngx_uint_t *stripped);
+static void ngx_http_llm_cache_learn(ngx_http_llm_cache_work_t *work);
+static llm_reason_e ngx_http_llm_cache_learnt(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
+static llm_reason_e ngx_http_llm_cache_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
 static ngx_int_t ngx_http_llm_cache_copy_string(ngx_pool_t *pool,
     ngx_str_t *dst, const u_char *data, size_t len);
 static ngx_int_t ngx_http_llm_cache_strip(ngx_http_request_t *r,
@@ -33,41 +36,134 @@ static ngx_int_t ngx_http_llm_cache_set_length(ngx_http_request_t *r,
  * but not forgotten.
  */
 
-llm_reason_e
+ngx_int_t
 ngx_http_llm_cache_read_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    u_char        fingerprint[LLM_FINGERPRINT_LEN];
-    ngx_int_t     rc;
-    ngx_str_t     text;
-    ngx_uint_t    copied, stripped;
+    ngx_http_llm_cache_work_t  work;
+
+    if (ctx->work) {
+        ctx->reason = ngx_http_llm_cache_learnt(r, ctx, ctx->work);
+        ctx->work = NULL;
+        return NGX_OK;
+    }
+
+    ngx_memzero(&work, sizeof(ngx_http_llm_cache_work_t));
+
+    ctx->reason = ngx_http_llm_cache_gather(r, ctx->conf->max_body,
+                                            &work.text, &work.copied);
+
+    if (ctx->reason != LLM_REASON_NONE) {
+        ngx_http_llm_cache_work_done(r, &work);
+        return NGX_OK;
+    }
+
+    if (ngx_http_llm_cache_fingerprint(ctx, &work.text, work.fingerprint)
+        == NGX_OK)
+    {
+        if (ngx_http_llm_cache_recall(r, ctx, work.fingerprint) == NGX_OK) {
+            ngx_http_llm_cache_work_done(r, &work);
+            return NGX_OK;
+        }
+
+        work.may_remember = 1;
+    }
+
+    work.route = &ctx->route;
+    work.controls = ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_BODY;
+    work.handler = ngx_http_llm_cache_learn;
+
+    if (ctx->conf->ignore) {
+        work.ignore.paths = ctx->conf->ignore->elts;
+        work.ignore.n = ctx->conf->ignore->nelts;
+    }
+
+    if (ngx_http_llm_cache_post_work(r, ctx, &work) == NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_llm_cache_learn(&work);
+
+    ctx->reason = ngx_http_llm_cache_learnt(r, ctx, &work);
+
+    return NGX_OK;
+}
+
+
+/* may run in a thread: the work is all that it knows */
+
+static void
+ngx_http_llm_cache_learn(ngx_http_llm_cache_work_t *work)
+{
+    work->reason = llm_body_read(work->text.data, work->text.len, work->route,
+                                 &work->ignore, work->controls, &work->body);
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_learnt(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work)
+{
     llm_reason_e  reason;
 
-    stripped = 0;
-
-    reason = ngx_http_llm_cache_gather(r, ctx->conf->max_body, &text,
-                                       &copied);
+    reason = work->reason;
 
     if (reason == LLM_REASON_NONE) {
-
-        rc = ngx_http_llm_cache_fingerprint(ctx, &text, fingerprint);
-
-        if (rc != NGX_OK
-            || ngx_http_llm_cache_recall(r, ctx, fingerprint) != NGX_OK)
-        {
-            reason = ngx_http_llm_cache_learn(r, ctx, &text, &stripped);
-
-            if (rc == NGX_OK && reason == LLM_REASON_NONE && !stripped) {
-                ngx_http_llm_cache_remember(ctx, fingerprint);
-            }
-        }
+        reason = ngx_http_llm_cache_take(r, ctx, work);
     }
 
-    if (copied && !stripped) {
-        ngx_pfree(r->pool, text.data);
+    if (reason == LLM_REASON_NONE && work->may_remember && work->body.n == 0) {
+        ngx_http_llm_cache_remember(ctx, work->fingerprint);
     }
+
+    ngx_http_llm_cache_work_done(r, work);
 
     return reason;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_take(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_work_t *work)
+{
+    llm_body_t  *body;
+
+    body = &work->body;
+
+    ngx_memcpy(ctx->digest, body->digest, LLM_KEY_LEN);
+
+    ctx->ask = body->ask;
+
+    /* it belongs to the body */
+    ctx->ask.model.len = 0;
+
+    if (ngx_http_llm_cache_copy_string(r->pool, &ctx->model,
+                                       body->ask.model.data,
+                                       body->ask.model.len)
+        != NGX_OK)
+    {
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    if (body->n == 0) {
+        return LLM_REASON_NONE;
+    }
+
+    ctx->body_control = body->control;
+
+    if (ngx_http_llm_cache_copy_string(r->pool, &ctx->client_ns,
+                                       body->control.ns.data,
+                                       body->control.ns.len)
+        != NGX_OK
+        || ngx_http_llm_cache_strip(r, &work->text, body) != NGX_OK)
+    {
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    /* what goes upstream points into it */
+    work->copied = 0;
+
+    return LLM_REASON_NONE;
 }
 
 
@@ -285,67 +381,6 @@ ngx_http_llm_cache_remember(ngx_http_llm_cache_ctx_t *ctx,
 
     ngx_http_llm_cache_memo_put(ngx_http_llm_cache_zone_memo(ctx->conf->zone),
                                 fingerprint, &value);
-}
-
-
-static llm_reason_e
-ngx_http_llm_cache_learn(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
-    ngx_str_t *text, ngx_uint_t *stripped)
-{
-    llm_body_t     body;
-    llm_ignore_t   ignore;
-    llm_reason_e   reason;
-
-    ngx_memzero(&ignore, sizeof(llm_ignore_t));
-
-    if (ctx->conf->ignore) {
-        ignore.paths = ctx->conf->ignore->elts;
-        ignore.n = ctx->conf->ignore->nelts;
-    }
-
-    reason = llm_body_read(text->data, text->len, &ctx->route, &ignore,
-                           ctx->conf->controls
-                               & NGX_HTTP_LLM_CACHE_CONTROL_BODY,
-                           &body);
-
-    if (reason != LLM_REASON_NONE) {
-        llm_body_free(&body);
-        return reason;
-    }
-
-    ngx_memcpy(ctx->digest, body.digest, LLM_KEY_LEN);
-
-    ctx->ask = body.ask;
-
-    if (ngx_http_llm_cache_copy_string(r->pool, &ctx->model,
-                                       body.ask.model.data,
-                                       body.ask.model.len)
-        != NGX_OK)
-    {
-        reason = LLM_REASON_NO_MEMORY;
-    }
-
-    /* it belongs to the body */
-    ctx->ask.model.len = 0;
-
-    if (body.n) {
-        *stripped = 1;
-
-        ctx->body_control = body.control;
-
-        if (ngx_http_llm_cache_copy_string(r->pool, &ctx->client_ns,
-                                           body.control.ns.data,
-                                           body.control.ns.len)
-            != NGX_OK
-            || ngx_http_llm_cache_strip(r, text, &body) != NGX_OK)
-        {
-            reason = LLM_REASON_NO_MEMORY;
-        }
-    }
-
-    llm_body_free(&body);
-
-    return reason;
 }
 
 

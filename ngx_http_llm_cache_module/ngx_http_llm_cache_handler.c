@@ -11,9 +11,7 @@ static ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static llm_reason_e ngx_http_llm_cache_read_request(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
-static void ngx_http_llm_cache_read_headers(ngx_http_request_t *r,
+static void ngx_http_llm_cache_read_controls(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -52,7 +50,7 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
             return NGX_DECLINED;
         }
 
-    } else if (ctx->reading) {
+    } else if (ctx->reading || ctx->working) {
         return NGX_DONE;
 
     } else if (ctx->conf == conf) {
@@ -230,11 +228,15 @@ ngx_http_llm_cache_decide(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
+    if (ngx_http_llm_cache_read_body(r, ctx) == NGX_AGAIN) {
+        return NGX_DONE;
+    }
+
     ctx->status = NGX_HTTP_LLM_CACHE_BYPASS;
 
-    ctx->reason = ngx_http_llm_cache_read_request(r, ctx);
-
     if (ctx->reason == LLM_REASON_NONE) {
+        ngx_http_llm_cache_read_controls(r, ctx);
+
         ctx->reason = ngx_http_llm_cache_eligible(r, ctx);
     }
 
@@ -278,37 +280,24 @@ done:
 }
 
 
-/* what the request says, in its body and its headers */
-
-static llm_reason_e
-ngx_http_llm_cache_read_request(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx)
-{
-    llm_reason_e  reason;
-
-    reason = ngx_http_llm_cache_read_body(r, ctx);
-
-    ctx->control = ctx->body_control;
-
-    if (reason == LLM_REASON_NONE
-        && (ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER)
-        && !ctx->route.dialect->ignore_header_controls)
-    {
-        ngx_http_llm_cache_read_headers(r, ctx);
-    }
-
-    return reason;
-}
-
+/* those of the body and, where they count, those of the headers */
 
 static void
-ngx_http_llm_cache_read_headers(ngx_http_request_t *r,
+ngx_http_llm_cache_read_controls(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
     ngx_table_elt_t            *h;
     ngx_http_llm_cache_walk_t   walk;
 
     static ngx_str_t  name = ngx_string("cache-control");
+
+    ctx->control = ctx->body_control;
+
+    if (!(ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER)
+        || ctx->route.dialect->ignore_header_controls)
+    {
+        return;
+    }
 
     ngx_http_llm_cache_walk_headers(&walk, &r->headers_in.headers);
 

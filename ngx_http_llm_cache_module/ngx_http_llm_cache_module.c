@@ -60,6 +60,15 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     *h = ngx_http_llm_cache_handler;
 
+#if (NGX_THREADS)
+
+    mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+    if (mcf->thread_pool == NULL) {
+        return NGX_ERROR;
+    }
+
+#endif
+
     return ngx_http_llm_cache_filter_init(cf);
 }
 

@@ -70,6 +70,10 @@ ngx_http_llm_cache_cleanup(void *data)
 
     json_decref(ctx->doc);
     ctx->doc = NULL;
+
+    if (ctx->work) {
+        llm_body_free(&ctx->work->body);
+    }
 }
 
 
