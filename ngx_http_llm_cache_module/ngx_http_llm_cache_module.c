@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_holds.h"
 
 
 static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
@@ -119,4 +120,6 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < mcf->zones.nelts; i++) {
         ngx_http_llm_cache_zone_close(zones[i]);
     }
+
+    ngx_http_llm_cache_log_holds(cycle->log);
 }

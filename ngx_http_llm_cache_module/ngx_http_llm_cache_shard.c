@@ -1,3 +1,4 @@
+#include "ngx_http_llm_cache_holds.h"
 #include "ngx_http_llm_cache_shard.h"
 
 
@@ -5,7 +6,7 @@
 #define NGX_HTTP_LLM_CACHE_MEAN_ENTRY  2048
 
 /* the memo's part of a zone */
-#define NGX_HTTP_LLM_CACHE_MEMO_SHARE  64
+#define NGX_HTTP_LLM_CACHE_MEMO_SHARE  32
 
 /* the most chunks that are freed, and records evicted, under one lock */
 #define NGX_HTTP_LLM_CACHE_FREE_STEP   16
@@ -36,6 +37,7 @@ ngx_http_llm_cache_shard_lock(ngx_http_llm_cache_shard_t *shard)
     sh = shard->sh;
 
     ngx_shmtx_lock(&shard->pool->mutex);
+    ngx_http_llm_cache_hold_begins();
 
     if (sh->busy && !sh->broken) {
         sh->broken = 1;
@@ -63,6 +65,7 @@ ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard)
     ngx_memory_barrier();
     shard->sh->busy = 0;
 
+    ngx_http_llm_cache_hold_ends();
     ngx_shmtx_unlock(&shard->pool->mutex);
 }
 
