@@ -115,6 +115,7 @@ struct ngx_http_llm_cache_work_s {
 typedef struct {
     /* of the location that decided about the request */
     ngx_http_llm_cache_loc_conf_t  *conf;
+    u_char                      *uri;        /* where it stood then */
 
     ngx_http_llm_cache_status_e  status;
     llm_reason_e                 reason;

@@ -53,7 +53,7 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
     } else if (ctx->reading || ctx->working) {
         return NGX_DONE;
 
-    } else if (ctx->conf == conf) {
+    } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
 
         if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
             return ngx_http_llm_cache_decide(r, ctx);
@@ -62,11 +62,12 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
 
     } else {
-        /* redirected: each location that a request enters decides anew */
+        /* redirected: it is decided anew in each location, for each URI */
         ngx_http_llm_cache_reset_ctx(ctx);
     }
 
     ctx->conf = conf;
+    ctx->uri = r->uri.data;
 
     return ngx_http_llm_cache_begin(r, ctx);
 }

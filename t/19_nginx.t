@@ -275,6 +275,17 @@ like($accel[0]->body, qr/"in"/, 'X-Accel-Redirect');
 isnt($accel[1]->cache // '', 'HIT', 'X-Accel-Redirect: not stored');
 like($accel[1]->body, qr/"in"/, 'X-Accel-Redirect, again');
 
+# to another URI of the same location, where the request becomes a GET
+
+$mock->next({ headers => [['X-Accel-Redirect', at('/accel') . '/other']] });
+
+my $moved = $nginx->post(at('/accel'), chat('moved'));
+
+is($mock->last_request->{method}, 'GET', 'X-Accel-Redirect: a GET');
+is($moved->cache, 'BYPASS', 'X-Accel-Redirect: decided anew');
+is($nginx->post(at('/accel'), chat('moved'))->cache, 'MISS',
+    'X-Accel-Redirect: not stored as the answer to the first URI');
+
 # mirrors
 
 $mock->reset;
