@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_state.h"
 
 
 #define NGX_HTTP_LLM_CACHE_MIN_PAGES   64
@@ -243,6 +244,11 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     ngx_int_t   n;
     ngx_str_t   s;
 
+    n = ngx_http_llm_cache_state_param(cf, zone, value);
+    if (n != NGX_DECLINED) {
+        return (n == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
     if (ngx_strncmp(value->data, "zone=", 5) == 0) {
 
         zone->name.data = value->data + 5;
@@ -343,7 +349,7 @@ ngx_http_llm_cache_check_zone(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_llm_cache_state_check(cf, zone);
 }
 
 

@@ -374,8 +374,6 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_int_t                  rc;
-    ngx_uint_t                 last;
     ngx_http_llm_cache_ctx_t  *ctx;
 
     if (in == NULL || r != r->main) {
@@ -388,15 +386,13 @@ ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return ngx_http_next_body_filter(r, in);
     }
 
-    last = ngx_http_llm_cache_record(ctx, in);
+    /* who has the answer may ask again at once, of another worker too */
 
-    rc = ngx_http_next_body_filter(r, in);
-
-    if (last && ctx->recording) {
+    if (ngx_http_llm_cache_record(ctx, in)) {
         ngx_http_llm_cache_finish_record(ctx);
     }
 
-    return rc;
+    return ngx_http_next_body_filter(r, in);
 }
 
 
@@ -487,7 +483,7 @@ ngx_http_llm_cache_stop(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
 }
 
 
-/* the response has passed whole: nobody waits for this any more */
+/* the response has come to its end: a few microseconds, whatever its size */
 
 static void
 ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)

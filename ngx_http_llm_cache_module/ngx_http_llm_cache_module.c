@@ -1,5 +1,6 @@
 #include "ngx_http_llm_cache.h"
 #include "ngx_http_llm_cache_holds.h"
+#include "ngx_http_llm_cache_state.h"
 
 
 static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
@@ -28,12 +29,12 @@ ngx_module_t  ngx_http_llm_cache_module = {
     ngx_http_llm_cache_commands,           /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_llm_cache_state_init_module,  /* init module */
     ngx_http_llm_cache_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_http_llm_cache_exit_process,       /* exit process */
-    NULL,                                  /* exit master */
+    ngx_http_llm_cache_state_exit_master,  /* exit master */
     NGX_MODULE_V1_PADDING
 };
 
@@ -96,6 +97,10 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->zones.nelts; i++) {
         ngx_http_llm_cache_zone_reap(zones[i], cycle->log);
+    }
+
+    if (ngx_process == NGX_PROCESS_SINGLE) {
+        ngx_http_llm_cache_state_init_single(cycle);
     }
 
     return NGX_OK;

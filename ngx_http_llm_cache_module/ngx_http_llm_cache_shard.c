@@ -12,6 +12,9 @@
 #define NGX_HTTP_LLM_CACHE_FREE_STEP   16
 #define NGX_HTTP_LLM_CACHE_EVICT_STEP  16
 
+/* with evict=lru ranks count on from the time: so many in each second */
+#define NGX_HTTP_LLM_CACHE_LRU_SHIFT   24
+
 
 static ngx_int_t ngx_http_llm_cache_shard_recover(
     ngx_http_llm_cache_shard_t *shard);
@@ -78,8 +81,9 @@ ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard)
 static ngx_int_t
 ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 {
-    ngx_uint_t                  generation;
-    ngx_http_llm_cache_slot_t  *slot;
+    ngx_uint_t                         generation;
+    ngx_http_llm_cache_slot_t         *slot;
+    ngx_http_llm_cache_saved_state_t   state;
 
     for (slot = shard->sh->slots; slot; slot = slot->next) {
         if (slot->pid && slot->n) {
@@ -88,6 +92,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
     }
 
     generation = shard->sh->generation;
+    state = shard->sh->state;
 
     ngx_slab_init(shard->pool);
 
@@ -97,6 +102,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
     }
 
     shard->sh->generation = generation + 1;
+    shard->sh->state = state;
     shard->sh->busy = 1;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
@@ -145,6 +151,10 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
     sh->shards = shard->zone->n;
     sh->mask = n - 1;
     sh->generation = 1;
+
+    if (shard->zone->lru) {
+        sh->age = (uint64_t) ngx_time() << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
+    }
 
     ngx_rbtree_init(&sh->ranks, &sh->sentinel, ngx_rbtree_insert_value);
 
@@ -295,6 +305,19 @@ found:
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
+    ngx_uint_t n)
+{
+    ngx_http_llm_cache_slot_t  *slot;
+
+    slot = ngx_http_llm_cache_shard_slot(shard);
+
+    return slot && NGX_HTTP_LLM_CACHE_HELD - slot->n >= n ? NGX_OK
+                                                          : NGX_DECLINED;
+}
+
+
 ngx_http_llm_cache_node_t **
 ngx_http_llm_cache_shard_find(ngx_http_llm_cache_shard_t *shard,
     const u_char *key)
@@ -333,8 +356,51 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
 
     node->refs++;
     node->frequency = 1;
+    shard->sh->changes++;
 
     ngx_http_llm_cache_shard_rank(shard, node);
+}
+
+
+/*
+ * Ranks a node as it was in the zone that it comes from.  What that zone said
+ * is believed as far as the node could have got there.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node, uint64_t priority)
+{
+    uint64_t                     most;
+    ngx_http_llm_cache_sh_t     *sh;
+    ngx_http_llm_cache_node_t  **link;
+
+    sh = shard->sh;
+    link = ngx_http_llm_cache_shard_find(shard, node->key);
+
+    if (*link) {
+        return NGX_DECLINED;
+    }
+
+    if (shard->zone->lru) {
+        most = (uint64_t) node->used << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
+        node->rank.key = (ngx_rbtree_key_t) ngx_min(most, sh->age);
+
+    } else {
+        most = llm_evict_priority(0, node->frequency, node->weight);
+        node->rank.key = (ngx_rbtree_key_t)
+                         (sh->age + ngx_min(most, priority));
+    }
+
+    ngx_rbtree_insert(&sh->ranks, &node->rank);
+
+    node->next = NULL;
+    *link = node;
+
+    node->refs++;
+    sh->changes++;
+
+    return NGX_OK;
 }
 
 
@@ -350,6 +416,7 @@ ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     *link = node->next;
 
     ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
+    shard->sh->changes++;
 
     ngx_http_llm_cache_shard_unref(shard, node);
 }

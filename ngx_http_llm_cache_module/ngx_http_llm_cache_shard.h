@@ -12,7 +12,7 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      2
+#define NGX_HTTP_LLM_CACHE_LAYOUT      3
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
@@ -32,6 +32,21 @@ struct ngx_http_llm_cache_slot_s {
 };
 
 
+/* what the processes know of a zone's state file */
+
+typedef struct {
+    ngx_uint_t                   phase;      /* 0: it was never loaded */
+    ngx_uint_t                   tries;      /* to load it */
+
+    /* as it was written last, and the changes of the shards until then */
+    ngx_uint_t                   changes;
+    uint64_t                     dev;
+    uint64_t                     ino;
+    uint64_t                     size;
+    uint64_t                     mtime;
+} ngx_http_llm_cache_saved_state_t;
+
+
 struct ngx_http_llm_cache_sh_s {
     ngx_uint_t                   layout;
     ngx_uint_t                   shards;     /* of the zone */
@@ -48,6 +63,9 @@ struct ngx_http_llm_cache_sh_s {
     volatile ngx_uint_t          busy;       /* somebody is inside the lock */
     volatile ngx_uint_t          broken;     /* somebody died there */
     ngx_uint_t                   full;       /* warned about */
+
+    ngx_uint_t                   changes;    /* of the index */
+    ngx_http_llm_cache_saved_state_t  state; /* in the first shard */
 };
 
 
@@ -75,6 +93,12 @@ void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node);
 void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link);
+/* links a node of an earlier nginx; NGX_DECLINED: its key has a record */
+ngx_int_t ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node, uint64_t priority);
+/* NGX_OK: the next n holds will need no memory */
+ngx_int_t ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
+    ngx_uint_t n);
 void ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard);
 void *ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard,
     size_t size, ngx_uint_t *again);

@@ -55,6 +55,9 @@ typedef struct ngx_http_llm_cache_slot_s  ngx_http_llm_cache_slot_t;
 
 typedef struct ngx_http_llm_cache_zone_s  ngx_http_llm_cache_zone_t;
 
+/* see ngx_http_llm_cache_state.h */
+typedef struct ngx_http_llm_cache_state_s  ngx_http_llm_cache_state_t;
+
 
 /* a slab pool of its own, with its own lock and its own part of the keys */
 
@@ -81,6 +84,7 @@ struct ngx_http_llm_cache_zone_s {
     size_t                       max_entry;
     ngx_uint_t                   lru;        /* evict=lru */
     ngx_http_llm_cache_shard_t  *shards;
+    ngx_http_llm_cache_state_t  *state;      /* NULL: no state=FILE */
 
     /* this process's own: the keyed hash of the memo, and its generation */
     llm_fingerprint_t           *fingerprint;
