@@ -8,16 +8,13 @@ use FindBin ();
 use lib "$FindBin::Bin/lib";
 
 use Digest::SHA qw(sha256_hex);
-use File::Temp qw(tempdir);
 use Test::More;
 
 use LLMTest;
+use LLMTest::Trap;
 
 my $SYMBOL = 'ngx_slab_alloc_locked';
-my $trap = tempdir(CLEANUP => 1) . '/die_at';
-
-plan skip_all => 'no C compiler'
-    if system("cc -std=gnu11 -o $trap $FindBin::Bin/lib/die_at.c") != 0;
+my $trap = LLMTest::Trap->new // plan skip_all => 'no C compiler';
 
 mock();
 
@@ -28,44 +25,6 @@ my $nginx = nginx(workers => 2, location => 'llm_cache on;',
     listen => 'sndbuf=16k',
     allow => qr/exited on signal 9|memory zone "one" was locked by/);
 
-# where the symbol stands in that process
-
-sub address {
-    my ($pid) = @_;
-
-    my $path = readlink "/proc/$pid/exe";
-    my ($symbol) = grep { / T \Q$SYMBOL\E$/ }
-        map { split /\n/ } `nm -D $path; nm $path 2>/dev/null`;
-    my $offset = hex((split ' ', $symbol // '')[0] // return);
-
-    open my $maps, '<', "/proc/$pid/maps" or return;
-
-    for my $line (<$maps>) {
-        my ($start, $skip, $mapped) = $line
-            =~ /^([0-9a-f]+)-\S+ \S+ ([0-9a-f]+) \S+ \S+\s+(\S+)/ or next;
-
-        next if $mapped ne $path || hex $skip;
-
-        no warnings 'portable';
-
-        return $offset < hex $start ? $offset + hex $start : $offset;
-    }
-
-    return;
-}
-
-sub arm {
-    my ($pid) = @_;
-
-    my $where = address($pid) // return;
-
-    open my $output, '-|', $trap, $pid, sprintf '%x', $where or return;
-
-    my $said = <$output> // '';
-
-    return $said eq "armed\n" ? $output : undef;
-}
-
 my $serial = 0;
 
 sub fresh { return $nginx->post(chat_uri(), chat('fresh ' . ++$serial)) }
@@ -75,7 +34,7 @@ sub fresh { return $nginx->post(chat_uri(), chat('fresh ' . ++$serial)) }
 
 sub spring {
     my $victim = ($nginx->worker_pids)[rand 2];
-    my $output = arm($victim) // return;
+    my $output = $trap->arm($victim, $SYMBOL) // return;
     my $lost = 0;
 
     for (1 .. 500) {

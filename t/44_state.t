@@ -6,23 +6,15 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/lib";
 
-use Fcntl qw(:flock);
-
 use LLMTest;
+use LLMTest::State;
 
 my $mock = mock();
 
-sub conf {
-    my ($zone, %option) = @_;
-
-    return (mock => $mock, workers => 2, level => 'info',
-        location => 'llm_cache on zone=one;',
-        allow => qr/process \d+ exited on signal 9/,
-        http => "llm_cache_zone zone=one:$zone;", %option);
-}
+sub conf { return LLMTest::State::conf(@_) }
 
 my $nginx = nginx(conf('8m state=logs/one.state state_interval=0'));
-my $file = $nginx->prefix . '/logs/one.state';
+my $file = $nginx->file('one.state');
 
 sub post {
     my ($prompt, %option) = @_;
@@ -39,51 +31,12 @@ sub is_there {
         ->status == 200 ? 1 : 0;
 }
 
-sub logged { my ($text) = @_; my $n = () = $nginx->error_log =~ /$text/g;
-    return $n }
-
-# how many loads came to an end
-
-sub loads { return logged(qr/answers loaded from|"one" starts (?:em|in)/) }
-
-sub loaded {
-    my ($before) = @_;
-
-    return $nginx->wait_until(sub { loads() > $before });
-}
-
-# stops nginx, lets something happen to the file, and starts it again
-
-sub restart {
-    my ($signal, $change, @conf) = @_;
-
-    my $before = loads();
-
-    $nginx->quit($signal // 'QUIT');
-    $change->() if $change;
-    $nginx->write_conf(@conf) if @conf;
-
-    return $nginx->start && loaded($before);
-}
-
-sub slurp { open my $in, '<:raw', $_[0] or return; local $/; return <$in> }
-
-sub spew { open my $out, '>:raw', $file or die; print $out @_; close $out }
-
-sub manager {
-    my $master = $nginx->{master};
-
-    for my $pid (split ' ', slurp("/proc/$master/task/$master/children")) {
-        return $pid if slurp("/proc/$pid/cmdline") =~ /cache manager/;
-    }
-
-    return;
-}
+sub spew { LLMTest::State::put($file, @_); return }
 
 # restarts keep what is fresh
 
-ok(loaded(0), 'the first start');
-is(logged('there is no state file'), 1, 'there is no file yet');
+ok($nginx->wait_until(sub { $nginx->loads }), 'the first start');
+is($nginx->count('there is no state file'), 1, 'there is no file yet');
 
 my %first;
 
@@ -113,17 +66,17 @@ sub kept {
 }
 
 kept('before');
-ok(restart('QUIT'), 'restart');
+ok($nginx->restart('QUIT'), 'restart');
 kept('after quit');
 is((stat $file)[2] & 07777, 0600, 'only its owner may read the file');
-ok(restart('TERM'), 'restart after a fast stop');
+ok($nginx->restart('TERM'), 'restart after a fast stop');
 kept('after a fast stop');
-is(logged('is being written|stays as it is|cannot be'), 0, 'no complaints');
+is($nginx->count('is being written|stays as it is|cannot be'), 0, 'no complaints');
 
 # another number of shards, and another way to evict
 
 for my $zone ('8m shards=4', '9m shards=3 evict=lru', '8m') {
-    ok(restart('QUIT', undef,
+    ok($nginx->restart('QUIT',
         conf("$zone state=logs/one.state state_interval=0")), "now $zone");
     kept($zone);
 }
@@ -133,14 +86,14 @@ for my $zone ('8m shards=4', '9m shards=3 evict=lru', '8m') {
 my ($age) = map { $_->header('Age') } post('entry 2');
 
 pause(2.1);
-ok(restart('QUIT'), 'restart');
+ok($nginx->restart('QUIT'), 'restart');
 cmp_ok(post('entry 2')->header('Age'), '>=', $age + 2, 'the age goes on');
 
 # a copy of a good file, for what follows
 
 $nginx->quit('QUIT');
 
-my $good = slurp($file);
+my $good = LLMTest::State::content($file);
 
 cmp_ok(length $good, '>', 40 * 176, 'the file holds records');
 unlike($good, qr/sk-test/, 'and no credentials');
@@ -150,12 +103,11 @@ unlike($good, qr/sk-test/, 'and no credentials');
 sub refused {
     my ($name, $reason, $bytes, $cached) = @_;
 
-    my $before = loads();
-    my $lines = logged("starts empty: state file .* $reason");
+    my $lines = $nginx->count("starts empty: state file .* $reason");
 
     spew($bytes);
-    ok($nginx->start && loaded($before), "$name: nginx starts");
-    is(logged("starts empty: state file .* $reason"), $lines + 1,
+    ok($nginx->start_loaded, "$name: nginx starts");
+    is($nginx->count("starts empty: state file .* $reason"), $lines + 1,
         "$name: one line tells why");
     is(post('entry 1', stream => 1)->cache, 'MISS', "$name: empty");
     is(post('entry 1', stream => 1)->cache, 'HIT', "$name: and at work");
@@ -192,33 +144,29 @@ refused('foreign', 'is not a state file', "worth keeping\n" x 20);
 
 # what is refused is replaced, but for a foreign file
 
-my $before = loads();
-
 spew(substr $good, 0, 500);
-ok($nginx->start && loaded($before), 'a torn file');
+ok($nginx->start_loaded, 'a torn file');
 post('entry 3', stream => 1);
-ok(restart('QUIT'), 'is replaced');
+ok($nginx->restart('QUIT'), 'is replaced');
 ok(post('entry 3', stream => 1)->cache eq 'HIT', 'by a good one');
 $nginx->quit('QUIT');
 spew('somebody else\'s');
-$before = loads();
-ok($nginx->start && loaded($before), 'a foreign file');
+ok($nginx->start_loaded, 'a foreign file');
 $nginx->quit('QUIT');
-is(slurp($file), 'somebody else\'s', 'a foreign file is left as it is');
-is(logged('it is left as it is'), 2, 'which is logged');
+is(LLMTest::State::content($file), 'somebody else\'s', 'a foreign file is left as it is');
+is($nginx->count('it is left as it is'), 2, 'which is logged');
 
 # a symbolic link is not followed, neither as the file nor as the new one
 
 unlink $file;
 symlink $nginx->prefix . '/elsewhere', $file;
-$before = loads();
-ok($nginx->start && loaded($before), 'a symbolic link: nginx starts');
+ok($nginx->start_loaded, 'a symbolic link: nginx starts');
 $nginx->quit('QUIT');
 ok(!-e $nginx->prefix . '/elsewhere' && -l $file, 'and is not followed');
 unlink $file;
 symlink $nginx->prefix . '/elsewhere', "$file.tmp";
 spew($good);
-ok(restart('QUIT'), 'a link in place of the new file');
+ok($nginx->restart('QUIT'), 'a link in place of the new file');
 kept('a link in place of the new file');
 $nginx->quit('QUIT');
 ok(!-e $nginx->prefix . '/elsewhere' && !-e "$file.tmp" && -s $file,
@@ -226,17 +174,16 @@ ok(!-e $nginx->prefix . '/elsewhere' && !-e "$file.tmp" && -s $file,
 
 # expired answers, and those that nobody asked for, are left out
 
-$before = loads();
 $nginx->write_conf(conf('9m state=logs/one.state state_interval=0',
     location => 'llm_cache on; llm_cache_valid 2s;'));
 unlink $file;
-ok($nginx->start && loaded($before), 'short lives');
+ok($nginx->start_loaded, 'short lives');
 post("brief $_") for 1 .. 5;
 $nginx->quit('QUIT');
 $mock->reset;
 pause(2.1);
-ok($nginx->start && loaded($before + 1), 'a start after they ended');
-is(logged(qr/: 0 answers loaded from .*, 5 left out/), 1, 'none is loaded');
+ok($nginx->start_loaded, 'a start after they ended');
+is($nginx->count(qr/: 0 answers loaded from .*, 5 left out/), 1, 'none is loaded');
 is(is_there('brief 1'), 0, 'none is served');
 $nginx->quit('QUIT');
 
@@ -244,20 +191,22 @@ $nginx->quit('QUIT');
 
 spew($good);
 $nginx->write_conf(conf('8m state=logs/one.state state_interval=0'));
-ok($nginx->start && loaded($before + 2), 'once more');
+ok($nginx->start_loaded, 'once more');
 ok($nginx->kill_worker(0), 'a worker is killed');
-ok(restart('QUIT'), 'restart');
+ok($nginx->restart('QUIT'), 'restart');
 kept('after a killed worker');
 
 # reload: the zone lives on, and is not loaded again
 
-$before = loads();
+my $before = $nginx->loads;
+
 ok($nginx->reload, 'reload');
 kept('reload');
-is(loads(), $before, 'a reload loads nothing');
+is($nginx->loads, $before, 'a reload loads nothing');
 ok($nginx->reload(conf('16m state=logs/one.state state_interval=0')),
     'reload with another size');
-ok(loaded($before), 'the new zone is loaded');
+ok($nginx->wait_until(sub { $nginx->loads > $before }),
+    'the new zone is loaded');
 kept('another size');
 
 # every so often, and only after changes
@@ -272,9 +221,110 @@ my $inode = (stat $file)[1];
 post('one more');
 ok($nginx->wait_until(sub { (stat $file)[1] != $inode }), 'and once more');
 
-my $written = logged('answers written to');
-
+$inode = (stat $file)[1];
 pause(2.5);
-is(logged('answers written to'), $written, 'not without a change');
+is((stat $file)[1], $inode, 'not without a change');
+
+# ranks survive: what was asked for often, or used last, stays
+
+sub fill {
+    my ($name, $count) = @_;
+
+    post("$name $_", mock => { size => 3000 }) for 1 .. $count;
+
+    return;
+}
+
+sub ranks {
+    my ($evict, $before) = @_;
+
+    my $state = "1m state=logs/$evict.state evict=$evict";
+
+    $nginx->quit('QUIT');
+    ok($nginx->start_loaded(conf($state)), "$evict: start");
+    $before->();
+    ok($nginx->restart('QUIT'), "$evict: restart");
+    ok(is_there('cold 100'), "$evict: the cold are there");
+    fill('new', 180);
+
+    # a few may go when their turn comes, with more of them in a row
+
+    cmp_ok(scalar(grep { is_there("warm $_") } 1 .. 20), '>=', 17,
+        "$evict: the warm stay");
+    cmp_ok(scalar(grep { is_there("cold $_") } 1 .. 99), '<=', 60,
+        "$evict: many of the cold went");
+
+    return;
+}
+
+# so many that the warm ones have been ranked by how often they were asked for
+
+ranks('cost', sub { fill('warm', 20) for 1 .. 6; fill('cold', 300);
+    fill('cold', 100) });
+ranks('lru', sub { fill('cold', 100); pause(1.1); fill('warm', 20);
+    pause(1.1) });
+
+# two zones, two files
+
+$nginx->quit('QUIT');
+
+my @pair = conf('2m state=logs/first.state', location => 'llm_cache on '
+    . 'zone=one;', http => 'llm_cache_zone zone=one:2m state=logs/first.state;'
+    . 'llm_cache_zone zone=two:2m shards=2 state=logs/second.state;'
+    . 'llm_cache_namespace all;', server => 'location /two/ {'
+    . 'llm_cache on zone=two; proxy_pass http://llm; }');
+
+sub two { return $nginx->post('/two' . chat_uri(), chat($_[0])) }
+
+ok($nginx->start_loaded(@pair), 'two zones');
+
+my @answers = (post('in both'), two('in both'), two('in the second'));
+
+ok($nginx->restart('QUIT'), 'two zones: restart');
+$nginx->wait_until(sub { $nginx->count('"two": 2 answers loaded') });
+is_hit(post('in both'), $answers[0], 'two zones: the first');
+is_hit(two('in both'), $answers[1], 'two zones: the second');
+is_hit(two('in the second'), $answers[2], 'two zones: the second alone');
+is_miss(post('in the second'), 'two zones: not the first');
+
+# configurations that are refused
+
+sub refuses {
+    my ($zones, $said, $name) = @_;
+
+    my ($code, $text) = nginx_t(location => 'llm_cache on zone=one;',
+        http => $zones);
+
+    isnt($code, 0, "refused: $name");
+    like($text, qr/\[emerg\].*$said/, "refused, with the reason: $name");
+
+    return;
+}
+
+for my $value ('state=', 'state=logs/', 'state=logs/a.tmp',
+    'state_interval=x', 'state_interval=')
+{
+    refuses("llm_cache_zone zone=one:1m state=logs/b $value;",
+        qr/invalid value "$value" in "llm_cache_zone"/, $value);
+}
+
+refuses('llm_cache_zone zone=one:1m state=none/a;',
+    qr/"llm_cache_zone" has "state=\S+none\/a".* no directory/,
+    'no directory');
+refuses('llm_cache_zone zone=one:1m state=logs;',
+    qr/"llm_cache_zone" has "state=\S+logs".* not a regular file/,
+    'a directory');
+refuses('llm_cache_zone zone=one:1m state_interval=1m;',
+    qr/"state_interval" .* zone "one" needs "state=FILE"/, 'no file');
+refuses("llm_cache_zone zone=one:1m state=logs/a;"
+    . "llm_cache_zone zone=two:1m state=$_;",
+    qr/has "state=\S*a", which is that of zone "one" too/, $_)
+    for 'logs/a', 'logs/../logs//a', '%PREFIX%/logs/a';
+
+my ($code) = nginx_t(location => 'llm_cache on zone=one;', http =>
+    'llm_cache_zone zone=one:1m state=logs/a state_interval=10m;'
+    . 'llm_cache_zone zone=two:1m state=logs/b;');
+
+is($code, 0, 'two files in one directory');
 
 finish();

@@ -59,7 +59,9 @@ sub mock {
 sub nginx {
     my (%option) = @_;
 
-    push @servers, LLMTest::Nginx->new(mock => $mocks[-1], %option);
+    my $class = $option{class} // 'LLMTest::Nginx';
+
+    push @servers, $class->new(mock => $mocks[-1], %option);
 
     return $servers[-1];
 }

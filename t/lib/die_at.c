@@ -1,8 +1,9 @@
 /*
  * Kills a process at the moment when it gets to an instruction.
  *
- *   die_at PID ADDRESS
+ *   die_at PID ADDRESS [COUNT]
  *
+ * COUNT says at which time that it gets there, by default at the first.
  * Says "armed" when the trap is set and "killed" when it was sprung.  Exits
  * with 2 where tracing is not permitted or the machine is not known.
  */
@@ -10,12 +11,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
 
@@ -46,18 +49,59 @@ fail(const char *what)
 }
 
 
+static int
+poke(pid_t pid, uintptr_t address, long word)
+{
+    return ptrace(PTRACE_POKETEXT, pid, (void *) address, (void *) word)
+           == -1 ? -1 : 0;
+}
+
+
+/* executes the instruction that the trap stands in place of */
+
+static int
+pass(pid_t pid, uintptr_t address, long word, long trap)
+{
+    int  status;
+
+#if defined(__x86_64__)
+
+    /* the process stands behind the trap */
+
+    if (ptrace(PTRACE_POKEUSER, pid,
+               (void *) offsetof(struct user, regs.rip), (void *) address)
+        == -1)
+    {
+        return -1;
+    }
+
+#endif
+
+    if (poke(pid, address, word) == -1
+        || ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == -1
+        || waitpid(pid, &status, 0) == -1 || !WIFSTOPPED(status))
+    {
+        return -1;
+    }
+
+    return poke(pid, address, trap);
+}
+
+
 int
 main(int argc, char *argv[])
 {
     int        status, sig;
-    long       word;
+    long       word, trap, count;
     pid_t      pid;
     uintptr_t  address;
 
-    if (argc != 3 || TRAP == 0) {
-        fprintf(stderr, "usage: die_at PID ADDRESS\n");
+    if (argc < 3 || argc > 4 || TRAP == 0) {
+        fprintf(stderr, "usage: die_at PID ADDRESS [COUNT]\n");
         return 2;
     }
+
+    count = argc == 4 ? atol(argv[3]) : 1;
 
     pid = (pid_t) atol(argv[1]);
     address = (uintptr_t) strtoull(argv[2], NULL, 16);
@@ -75,9 +119,9 @@ main(int argc, char *argv[])
         return fail("peek");
     }
 
-    word = (long) (((unsigned long) word & ~TRAP_MASK) | TRAP);
+    trap = (long) (((unsigned long) word & ~TRAP_MASK) | TRAP);
 
-    if (ptrace(PTRACE_POKETEXT, pid, (void *) address, (void *) word) == -1) {
+    if (poke(pid, address, trap) == -1) {
         return fail("poke");
     }
 
@@ -100,9 +144,19 @@ main(int argc, char *argv[])
 
         sig = WSTOPSIG(status);
 
-        if (sig == SIGTRAP) {
+        if (sig != SIGTRAP) {
+            continue;
+        }
+
+        if (--count <= 0) {
             break;
         }
+
+        if (pass(pid, address, word, trap) == -1) {
+            return fail("step");
+        }
+
+        sig = 0;
     }
 
     if (kill(pid, SIGKILL) == -1) {
