@@ -202,6 +202,7 @@ static char *
 ngx_http_llm_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     char                       *rv;
+    ngx_int_t                   rc;
     ngx_str_t                  *value;
     ngx_uint_t                  i;
     ngx_http_llm_cache_zone_t  *zone;
@@ -214,6 +215,17 @@ ngx_http_llm_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
+
+        rc = ngx_http_llm_cache_state_param(cf, zone, &value[i]);
+
+        if (rc == NGX_OK) {
+            continue;
+        }
+
+        if (rc == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+
         rv = ngx_http_llm_cache_zone_param(cf, zone, &value[i]);
         if (rv != NGX_CONF_OK) {
             return rv;
@@ -243,11 +255,6 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     ssize_t     size;
     ngx_int_t   n;
     ngx_str_t   s;
-
-    n = ngx_http_llm_cache_state_param(cf, zone, value);
-    if (n != NGX_DECLINED) {
-        return (n == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
-    }
 
     if (ngx_strncmp(value->data, "zone=", 5) == 0) {
 

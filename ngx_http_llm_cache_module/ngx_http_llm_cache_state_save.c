@@ -14,8 +14,8 @@ static ngx_int_t ngx_http_llm_cache_save_create(
     ngx_http_llm_cache_state_t *state);
 static ngx_int_t ngx_http_llm_cache_save_record(
     ngx_http_llm_cache_state_t *state, ngx_http_llm_cache_walked_t *record);
-static void ngx_http_llm_cache_save_start(ngx_http_llm_cache_chunk_t *chunk,
-    u_char *p);
+static ngx_int_t ngx_http_llm_cache_save_start(
+    ngx_http_llm_cache_chunk_t *chunk, u_char *p, size_t len);
 static ngx_int_t ngx_http_llm_cache_save_end(
     ngx_http_llm_cache_state_t *state);
 static void ngx_http_llm_cache_save_sync_dir(
@@ -188,7 +188,7 @@ ngx_http_llm_cache_save_step(ngx_http_llm_cache_state_t *state, size_t bytes)
 
         if (rc == NGX_ERROR) {
             return ngx_http_llm_cache_save_fail(state, 0,
-                                 "is not written: the zone cannot be read now");
+                            "is not written: the zone cannot be read now");
         }
 
         for (i = 0; i < iter->n; i++) {
@@ -240,13 +240,10 @@ ngx_http_llm_cache_save_record(ngx_http_llm_cache_state_t *state,
 
     entry->len = (uint32_t) len;
 
-    if (len < LLM_RECORD_HEAD || len > UINT32_MAX) {
-        return NGX_OK;
-    }
-
-    ngx_http_llm_cache_save_start(first, start);
-
-    if (!llm_state_sound(entry, start))
+    if (len > UINT32_MAX
+        || ngx_http_llm_cache_save_start(first, start, LLM_RECORD_HEAD)
+           != NGX_OK
+        || !llm_state_sound(entry, start))
     {
         return NGX_OK;
     }
@@ -278,17 +275,21 @@ ngx_http_llm_cache_save_record(ngx_http_llm_cache_state_t *state,
 }
 
 
-/* the first LLM_RECORD_HEAD bytes of a record that has them */
+/* copies the first bytes of a record: NGX_OK where there are so many */
 
-static void
-ngx_http_llm_cache_save_start(ngx_http_llm_cache_chunk_t *chunk, u_char *p)
+static ngx_int_t
+ngx_http_llm_cache_save_start(ngx_http_llm_cache_chunk_t *chunk, u_char *p,
+    size_t len)
 {
-    size_t  n, left;
+    size_t  n;
 
-    for (left = LLM_RECORD_HEAD; left; left -= n, chunk = chunk->next) {
-        n = ngx_min(left, chunk->len);
+    for ( /* void */ ; chunk && len; chunk = chunk->next) {
+        n = ngx_min(len, chunk->len);
         p = ngx_cpymem(p, chunk->data, n);
+        len -= n;
     }
+
+    return len ? NGX_DECLINED : NGX_OK;
 }
 
 
