@@ -18,6 +18,9 @@
 #define LLM_RECORD_AT_MARK        76
 #define LLM_RECORD_AT_META_LEN    80
 #define LLM_RECORD_AT_STATUS      82
+#define LLM_RECORD_AT_CODING      84
+#define LLM_RECORD_AT_PACKED_LEN  88
+#define LLM_RECORD_AT_CHECK       92
 
 #define LLM_RECORD_MAGIC          "LLMR"
 
@@ -81,6 +84,9 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     llm_record_put(head + LLM_RECORD_AT_MARK, 4, rec->mark);
     llm_record_put(head + LLM_RECORD_AT_META_LEN, 2, rec->meta_len);
     llm_record_put(head + LLM_RECORD_AT_STATUS, 2, rec->status);
+    llm_record_put(head + LLM_RECORD_AT_CODING, 1, rec->coding);
+    llm_record_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
+    llm_record_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
 }
 
 
@@ -123,6 +129,10 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     rec->meta_len = (uint16_t) llm_record_get(head + LLM_RECORD_AT_META_LEN,
                                               2);
     rec->status = (uint16_t) llm_record_get(head + LLM_RECORD_AT_STATUS, 2);
+    rec->coding = (uint8_t) llm_record_get(head + LLM_RECORD_AT_CODING, 1);
+    rec->packed_len = (uint32_t)
+                      llm_record_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
+    rec->check = (uint32_t) llm_record_get(head + LLM_RECORD_AT_CHECK, 4);
 
     if (rec->form < LLM_FORM_JSON || rec->form > LLM_FORM_NDJSON
         || rec->usage_start > rec->usage_end
@@ -132,7 +142,29 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
         return -1;
     }
 
-    return 0;
+    /* the bounds keep a damaged record from asking for much memory */
+
+    switch (rec->coding) {
+
+    case LLM_CODING_IDENTITY:
+        return rec->packed_len == 0 && rec->check == 0 ? 0 : -1;
+
+    case LLM_CODING_GZIP:
+        return rec->packed_len > 0
+               && rec->packed_len <= llm_codec_worth(rec->body_len) ? 0 : -1;
+
+    default:
+        return -1;
+    }
+}
+
+
+uint64_t
+llm_record_len(const llm_record_t *rec)
+{
+    return (uint64_t) LLM_RECORD_HEAD + rec->meta_len
+           + (rec->coding == LLM_CODING_IDENTITY ? rec->body_len
+                                                 : rec->packed_len);
 }
 
 

@@ -9,12 +9,13 @@
 #define _LLM_RECORD_H_INCLUDED_
 
 
+#include "llm_codec.h"
 #include "llm_core.h"
 #include "llm_json.h"
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  1
+#define LLM_RECORD_VERSION  2
 #define LLM_RECORD_HEAD     96
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
@@ -28,7 +29,7 @@ typedef struct {
     int32_t               prompt_tokens;     /* -1: not told */
     int32_t               completion_tokens;
 
-    uint32_t              body_len;
+    uint32_t              body_len;          /* before it was packed */
     uint32_t              usage_start;       /* in the body; empty: none */
     uint32_t              usage_end;
     uint32_t              mark;              /* in the body, or NO_MARK */
@@ -36,6 +37,10 @@ typedef struct {
     uint16_t              meta_len;
     uint16_t              status;
     uint8_t               form;              /* llm_form_e */
+    uint8_t               coding;            /* llm_coding_e */
+
+    uint32_t              packed_len;        /* 0 where it is not packed */
+    uint32_t              check;             /* llm_codec_check() of that */
 
     unsigned              mark_empty:1;
     unsigned              has_usage:1;
@@ -61,6 +66,10 @@ void llm_record_encode(const llm_record_t *rec, unsigned char *head);
  */
 
 int llm_record_decode(const unsigned char *head, llm_record_t *rec);
+
+/* of all its bytes, with a packed body where it has one */
+
+uint64_t llm_record_len(const llm_record_t *rec);
 
 /* 0, or -1 when memory ran out or the meta part would exceed 64 KB */
 

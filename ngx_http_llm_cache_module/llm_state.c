@@ -240,8 +240,7 @@ llm_state_sound(const llm_state_entry_t *entry, const unsigned char *record)
            && entry->created <= UINT32_MAX
            && entry->expires <= UINT32_MAX
            && entry->used <= UINT32_MAX
-           && entry->len == (uint64_t) LLM_RECORD_HEAD + rec.meta_len
-                            + rec.body_len;
+           && entry->len == llm_record_len(&rec);
 }
 
 

@@ -21,6 +21,7 @@
 #include "llm_key.h"
 #include "llm_reason.h"
 #include "llm_record.h"
+#include "ngx_http_llm_cache_pack.h"
 #include "ngx_http_llm_cache_zone.h"
 
 
@@ -158,6 +159,7 @@ typedef struct {
     unsigned                     has_key:1;
     unsigned                     may_store:1;
     unsigned                     recording:1;
+    unsigned                     packed:1;   /* a hit goes out as gzip */
     unsigned                     by_request:1;  /* fwd=request */
     unsigned                     only_if_cached:1;
 } ngx_http_llm_cache_ctx_t;

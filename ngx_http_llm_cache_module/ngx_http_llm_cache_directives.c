@@ -15,6 +15,8 @@ static char *ngx_http_llm_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_zone_param(ngx_conf_t *cf,
     ngx_http_llm_cache_zone_t *zone, ngx_str_t *value);
+static ngx_int_t ngx_http_llm_cache_zone_choice(
+    ngx_http_llm_cache_zone_t *zone, ngx_str_t *value);
 static char *ngx_http_llm_cache_check_zone(ngx_conf_t *cf,
     ngx_http_llm_cache_zone_t *zone);
 static char *ngx_http_llm_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -293,13 +295,7 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
         return NGX_CONF_OK;
     }
 
-    if (ngx_strcmp(value->data, "evict=cost") == 0) {
-        zone->lru = 0;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value->data, "evict=lru") == 0) {
-        zone->lru = 1;
+    if (ngx_http_llm_cache_zone_choice(zone, value) == NGX_OK) {
         return NGX_CONF_OK;
     }
 
@@ -331,6 +327,32 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     }
 
     return ngx_http_llm_cache_invalid(cf, value);
+}
+
+
+/* parameters that take one word of a few */
+
+static ngx_int_t
+ngx_http_llm_cache_zone_choice(ngx_http_llm_cache_zone_t *zone,
+    ngx_str_t *value)
+{
+    if (ngx_strcmp(value->data, "evict=cost") == 0) {
+        zone->lru = 0;
+
+    } else if (ngx_strcmp(value->data, "evict=lru") == 0) {
+        zone->lru = 1;
+
+    } else if (ngx_strcmp(value->data, "compress=off") == 0) {
+        zone->compress = 0;
+
+    } else if (ngx_strcmp(value->data, "compress=on") == 0) {
+        zone->compress = 1;
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -507,8 +507,11 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
                                                info.prompt_tokens,
                                                info.completion_tokens,
                                                ctx->writer.len))
-            != NGX_OK)
+            == NGX_OK)
         {
+            ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
+
+        } else {
             reason = LLM_REASON_ZONE_FULL;
         }
     }

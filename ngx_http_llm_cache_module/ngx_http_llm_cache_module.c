@@ -114,6 +114,8 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
     ngx_http_llm_cache_zone_t      **zones;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
+    ngx_http_llm_cache_pack_exit();
+
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_llm_cache_module);
     if (mcf == NULL) {

@@ -1,20 +1,15 @@
 #include "ngx_http_llm_cache.h"
 
 
-/* a walk through a record's chunks, which only goes forward */
-
-typedef struct {
-    ngx_http_llm_cache_chunk_t  *chunk;
-    size_t                       offset;     /* of the chunk in the record */
-} ngx_http_llm_cache_cursor_t;
-
-
-static void ngx_http_llm_cache_read(ngx_http_llm_cache_node_t *node,
-    size_t offset, u_char *p, size_t len);
 static ngx_int_t ngx_http_llm_cache_set_headers(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_set_content_type(ngx_http_request_t *r,
     llm_str_t value);
+static ngx_int_t ngx_http_llm_cache_set_coding(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_uint_t ngx_http_llm_cache_accepts_gzip(ngx_http_request_t *r);
+static ngx_int_t ngx_http_llm_cache_open_packed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_cursor_t *cursor);
 static ngx_chain_t **ngx_http_llm_cache_add_mark(ngx_http_request_t *r,
     ngx_uint_t empty, ngx_chain_t **last);
 static ngx_chain_t **ngx_http_llm_cache_add_range(ngx_http_request_t *r,
@@ -33,7 +28,7 @@ ngx_http_llm_cache_open_record(ngx_http_request_t *r,
 
     rec = &ctx->record;
 
-    ngx_http_llm_cache_read(ctx->hold.node, 0, head, LLM_RECORD_HEAD);
+    ngx_http_llm_cache_zone_read(ctx->hold.node, 0, head, LLM_RECORD_HEAD);
 
     if (llm_record_decode(head, rec) != 0
         || ngx_memcmp(rec->key, ctx->key, LLM_KEY_LEN) != 0)
@@ -52,8 +47,8 @@ ngx_http_llm_cache_open_record(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    ngx_http_llm_cache_read(ctx->hold.node, LLM_RECORD_HEAD, ctx->meta.data,
-                            ctx->meta.len);
+    ngx_http_llm_cache_zone_read(ctx->hold.node, LLM_RECORD_HEAD,
+                                 ctx->meta.data, ctx->meta.len);
 
     ctx->form = rec->form;
     ctx->age = ngx_max(ngx_time() - (time_t) rec->created, 0);
@@ -61,32 +56,6 @@ ngx_http_llm_cache_open_record(ngx_http_request_t *r,
     ctx->completion_tokens = rec->completion_tokens;
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_llm_cache_read(ngx_http_llm_cache_node_t *node, size_t offset,
-    u_char *p, size_t len)
-{
-    size_t                       n;
-    ngx_http_llm_cache_chunk_t  *chunk;
-
-    for (chunk = node->chunks; chunk && len; chunk = chunk->next) {
-
-        if (offset >= chunk->len) {
-            offset -= chunk->len;
-            continue;
-        }
-
-        n = ngx_min(len, chunk->len - offset);
-
-        p = ngx_cpymem(p, chunk->data + offset, n);
-
-        len -= n;
-        offset = 0;
-    }
-
-    ngx_memzero(p, len);
 }
 
 
@@ -106,7 +75,9 @@ ngx_http_llm_cache_replay(ngx_http_request_t *r,
 
     r->disable_not_modified = 1;
 
-    if (ngx_http_llm_cache_set_headers(r, ctx) != NGX_OK) {
+    if (ngx_http_llm_cache_set_headers(r, ctx) != NGX_OK
+        || ngx_http_llm_cache_set_coding(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -167,6 +138,58 @@ ngx_http_llm_cache_set_headers(ngx_http_request_t *r,
 }
 
 
+/*
+ * Content-Encoding keeps nginx's gzip filter away from what is packed already.
+ * Vary goes with every answer that may come in either form.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_set_coding(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  encoding = ngx_string("Content-Encoding");
+    static ngx_str_t  gzip = ngx_string("gzip");
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  accept = ngx_string("Accept-Encoding");
+
+    if (ctx->packed) {
+        h = ngx_http_llm_cache_add_header(r, &encoding, &gzip);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        r->headers_out.content_encoding = h;
+    }
+
+    if (!ctx->conf->zone->compress
+        && ctx->record.coding == LLM_CODING_IDENTITY)
+    {
+        return NGX_OK;
+    }
+
+#if (NGX_HTTP_GZIP)
+    {
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->gzip_vary) {
+        r->gzip_vary = 1;
+        return NGX_OK;
+    }
+    }
+#endif
+
+    if (ngx_http_llm_cache_add_header(r, &vary, &accept) == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 /* content_type_len is without parameters, as gzip_types and others need it */
 
 static void
@@ -191,14 +214,16 @@ ngx_http_llm_cache_set_content_type(ngx_http_request_t *r, llm_str_t value)
 /*
  * Makes ctx->out of the record's body, by reference: without a usage event
  * that this client did not ask for, and with the mark where the operator
- * wants it.
+ * wants it.  A packed body goes out as it is to who can read it, where nothing
+ * in it has to change.
  */
 
 ngx_int_t
 ngx_http_llm_cache_make_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    size_t                        body;
+    size_t                        body, end;
+    ngx_uint_t                    mark;
     ngx_chain_t                  *cl, **last;
     llm_range_t                   usage;
     llm_record_t                 *rec;
@@ -217,13 +242,33 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
         usage.end = rec->usage_end;
     }
 
+    mark = ctx->conf->mark && rec->mark < usage.start;
+
     cursor.chunk = ctx->hold.node->chunks;
     cursor.offset = 0;
 
+    ctx->packed = 0;
+
+    if (rec->coding != LLM_CODING_IDENTITY) {
+
+        if (!mark && usage.start == usage.end
+            && ngx_http_llm_cache_accepts_gzip(r))
+        {
+            ctx->packed = 1;
+            usage.start = rec->packed_len;
+            usage.end = rec->packed_len;
+        }
+
+        if (ngx_http_llm_cache_open_packed(r, ctx, &cursor) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
     ctx->out = NULL;
     last = &ctx->out;
+    end = body + (ctx->packed ? rec->packed_len : rec->body_len);
 
-    if (ctx->conf->mark && rec->mark < usage.start) {
+    if (mark) {
 
         last = ngx_http_llm_cache_add_range(r, &cursor, body,
                                             body + rec->mark, last);
@@ -238,9 +283,7 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
     last = ngx_http_llm_cache_add_range(r, &cursor, body, body + usage.start,
                                         last);
 
-    last = ngx_http_llm_cache_add_range(r, &cursor, body + usage.end,
-                                        LLM_RECORD_HEAD + rec->meta_len
-                                        + rec->body_len,
+    last = ngx_http_llm_cache_add_range(r, &cursor, body + usage.end, end,
                                         last);
 
     if (last == NULL || ctx->out == NULL) {
@@ -253,6 +296,64 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
     cl->buf->last_in_chain = 1;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_accepts_gzip(ngx_http_request_t *r)
+{
+    llm_accept_t                accept;
+    ngx_table_elt_t            *h;
+    ngx_http_llm_cache_walk_t   walk;
+
+    static ngx_str_t  name = ngx_string("accept-encoding");
+
+    llm_accept_init(&accept);
+
+    ngx_http_llm_cache_walk_headers(&walk, &r->headers_in.headers);
+
+    while ((h = ngx_http_llm_cache_next_header(&walk, &name)) != NULL) {
+        llm_accept_read(&accept, ngx_http_llm_cache_view(&h->value));
+    }
+
+    return llm_accept_gzip(&accept);
+}
+
+
+/* checks a packed body and, where it has to be unpacked, moves the cursor to
+   the unpacked one */
+
+static ngx_int_t
+ngx_http_llm_cache_open_packed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_cursor_t *cursor)
+{
+    ngx_int_t                    rc;
+    ngx_http_llm_cache_chunk_t  *chunk;
+
+    chunk = NULL;
+
+    rc = ctx->packed
+         ? ngx_http_llm_cache_check_packed(ctx->hold.node, &ctx->record)
+         : ngx_http_llm_cache_unpack(ctx->hold.node, &ctx->record, r->pool,
+                                     &chunk);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "llm_cache_zone \"%V\" gave a damaged record",
+                      &ctx->conf->zone->name);
+
+        ngx_http_llm_cache_zone_delete(ctx->conf->zone, ctx->key);
+    }
+
+    if (rc == NGX_OK && chunk) {
+        cursor->chunk = chunk;
+        cursor->offset = LLM_RECORD_HEAD + ctx->record.meta_len;
+
+        /* nothing is read from the zone any more */
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+    }
+
+    return rc;
 }
 
 
@@ -286,29 +387,19 @@ ngx_http_llm_cache_add_range(ngx_http_request_t *r,
     ngx_http_llm_cache_cursor_t *cursor, size_t start, size_t end,
     ngx_chain_t **last)
 {
-    size_t                       from, to;
-    ngx_http_llm_cache_chunk_t  *chunk;
+    size_t   n;
+    u_char  *p;
 
     while (last && start < end) {
 
-        chunk = cursor->chunk;
+        n = ngx_http_llm_cache_zone_piece(cursor, start, end, &p);
 
-        if (chunk == NULL) {
+        if (n == 0) {
             return NULL;
         }
 
-        if (start >= cursor->offset + chunk->len) {
-            cursor->offset += chunk->len;
-            cursor->chunk = chunk->next;
-            continue;
-        }
-
-        from = start - cursor->offset;
-        to = ngx_min(end - cursor->offset, chunk->len);
-
-        last = ngx_http_llm_cache_add_buf(r, chunk->data + from,
-                                          chunk->data + to, last);
-        start += to - from;
+        last = ngx_http_llm_cache_add_buf(r, p, p + n, last);
+        start += n;
     }
 
     return last;

@@ -404,6 +404,38 @@ ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
 }
 
 
+/*
+ * Puts a node in the place of an older one of its key.  Under evict=cost it is
+ * ranked anew, as it takes less room; under evict=lru it was not used by this.
+ */
+
+void
+ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *old, ngx_http_llm_cache_node_t *node)
+{
+    ngx_rbtree_key_t             rank;
+    ngx_http_llm_cache_node_t  **link;
+
+    rank = old->rank.key;
+    link = ngx_http_llm_cache_shard_find(shard, node->key);
+
+    ngx_http_llm_cache_shard_unlink(shard, link);
+
+    node->next = *link;
+    *link = node;
+
+    node->refs++;
+
+    if (shard->zone->lru) {
+        node->rank.key = rank;
+        ngx_rbtree_insert(&shard->sh->ranks, &node->rank);
+
+    } else {
+        ngx_http_llm_cache_shard_rank(shard, node);
+    }
+}
+
+
 /* takes a node out of the index, and the index's reference from it */
 
 void

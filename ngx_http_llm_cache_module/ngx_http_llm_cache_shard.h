@@ -91,6 +91,8 @@ ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_find(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node);
+void ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *old, ngx_http_llm_cache_node_t *node);
 void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link);
 /* links a node of an earlier nginx; NGX_DECLINED: its key has a record */

@@ -289,6 +289,52 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
+    ngx_http_llm_cache_node_t *old, uint32_t weight)
+{
+    ngx_int_t                    rc;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = w->hold.shard;
+    node = w->hold.node;
+
+    ngx_http_llm_cache_zone_trim(w);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        ngx_http_llm_cache_zone_abandon(w);
+        return NGX_DECLINED;
+    }
+
+    /* the old record is held, so that its address cannot be another's */
+
+    rc = NGX_DECLINED;
+
+    if (*ngx_http_llm_cache_shard_find(shard, old->key) == old) {
+
+        ngx_memcpy(node->key, old->key, LLM_KEY_LEN);
+
+        node->created = old->created;
+        node->expires = old->expires;
+        node->used = old->used;
+        node->frequency = old->frequency;
+        node->asked = old->asked;
+        node->weight = weight;
+
+        ngx_http_llm_cache_shard_swap(shard, old, node);
+
+        rc = NGX_OK;
+    }
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    ngx_http_llm_cache_zone_release(&w->hold);
+
+    return rc;
+}
+
+
 void
 ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w)
 {

@@ -278,6 +278,33 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold)
+{
+    ngx_int_t                    rc;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    node = *ngx_http_llm_cache_shard_find(shard, key);
+    rc = NGX_DECLINED;
+
+    if (node && (time_t) node->expires > ngx_time()) {
+        rc = ngx_http_llm_cache_shard_hold(shard, node, hold);
+    }
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    return rc;
+}
+
+
 void
 ngx_http_llm_cache_zone_release(ngx_http_llm_cache_hold_t *hold)
 {
@@ -307,4 +334,60 @@ ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     }
 
     ngx_http_llm_cache_shard_unlock(shard);
+}
+
+
+void
+ngx_http_llm_cache_zone_read(ngx_http_llm_cache_node_t *node, size_t offset,
+    u_char *p, size_t len)
+{
+    size_t                        n;
+    u_char                       *from;
+    ngx_http_llm_cache_cursor_t   cursor;
+
+    cursor.chunk = node->chunks;
+    cursor.offset = 0;
+
+    while (len) {
+        n = ngx_http_llm_cache_zone_piece(&cursor, offset, offset + len,
+                                          &from);
+        if (n == 0) {
+            ngx_memzero(p, len);
+            return;
+        }
+
+        p = ngx_cpymem(p, from, n);
+        offset += n;
+        len -= n;
+    }
+}
+
+
+size_t
+ngx_http_llm_cache_zone_piece(ngx_http_llm_cache_cursor_t *cursor,
+    size_t start, size_t end, u_char **p)
+{
+    size_t                       from;
+    ngx_http_llm_cache_chunk_t  *chunk;
+
+    for ( ;; ) {
+
+        chunk = cursor->chunk;
+
+        if (chunk == NULL) {
+            return 0;
+        }
+
+        if (start < cursor->offset + chunk->len) {
+            break;
+        }
+
+        cursor->offset += chunk->len;
+        cursor->chunk = chunk->next;
+    }
+
+    from = start - cursor->offset;
+    *p = chunk->data + from;
+
+    return ngx_min(end - cursor->offset, chunk->len) - from;
 }

@@ -83,6 +83,7 @@ struct ngx_http_llm_cache_zone_s {
     time_t                       inactive;
     size_t                       max_entry;
     ngx_uint_t                   lru;        /* evict=lru */
+    ngx_uint_t                   compress;
     ngx_http_llm_cache_shard_t  *shards;
     ngx_http_llm_cache_state_t  *state;      /* NULL: no state=FILE */
 
@@ -112,6 +113,14 @@ typedef struct {
 } ngx_http_llm_cache_writer_t;
 
 
+/* a walk through a record's bytes, which only goes forward */
+
+typedef struct {
+    ngx_http_llm_cache_chunk_t  *chunk;
+    size_t                       offset;     /* of the chunk in the record */
+} ngx_http_llm_cache_cursor_t;
+
+
 extern ngx_module_t  ngx_http_llm_cache_module;
 
 
@@ -138,7 +147,23 @@ void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
 ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold);
 
+/* holds a fresh record without counting it as asked for */
+ngx_int_t ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold);
+
 void ngx_http_llm_cache_zone_release(ngx_http_llm_cache_hold_t *hold);
+
+
+/* copies bytes of a record; zeros where it is shorter */
+void ngx_http_llm_cache_zone_read(ngx_http_llm_cache_node_t *node,
+    size_t offset, u_char *p, size_t len);
+
+/*
+ * The piece in one place that [start, end) begins with: its length, 0 where
+ * the record is shorter.  The cursor begins with the node's first chunk and 0.
+ */
+size_t ngx_http_llm_cache_zone_piece(ngx_http_llm_cache_cursor_t *cursor,
+    size_t start, size_t end, u_char **p);
 
 
 /* NGX_OK, or NGX_DECLINED where the zone has no room to be had */
@@ -156,6 +181,13 @@ void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     const u_char *key, time_t created, time_t expires, uint32_t weight);
 void ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w);
+
+/*
+ * Puts another form of a record in its place, with its times and its fame; the
+ * writer ends.  NGX_DECLINED where "old" is not its key's record any more.
+ */
+ngx_int_t ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
+    ngx_http_llm_cache_node_t *old, uint32_t weight);
 
 /* drops the key's record; for one that turned out to be unusable */
 void ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,

@@ -81,7 +81,8 @@ END
 
 accepted('zone parameters', location => 'llm_cache on zone=two;',
     http => 'llm_cache_zone zone=one:512k;'
-    . 'llm_cache_zone zone=two:2m inactive=10m max_entry=100k;');
+    . 'llm_cache_zone zone=two:2m inactive=10m max_entry=100k'
+    . ' compress=on; llm_cache_zone zone=three:512k compress=off;');
 accepted('the only zone needs no name', location => 'llm_cache on;',
     http => 'llm_cache_zone zone=one:1m;');
 
@@ -130,7 +131,8 @@ for my $zone ('zone=one', 'zone=one:', 'zone=:1m', 'zone=one:1x', 'zone=one:0',
 }
 
 for my $parameter ('inactive=', 'inactive=now', 'inactive=-1', 'max_entry=',
-    'max_entry=big', 'max_entry=0', 'colour=red')
+    'max_entry=big', 'max_entry=0', 'compress=', 'compress=zstd',
+    'compress=On', 'colour=red')
 {
     refused("llm_cache_zone $parameter", ['llm_cache_zone', $parameter],
         http => "llm_cache_zone zone=one:1m $parameter;");

@@ -5,8 +5,9 @@
 # shellcheck disable=SC2034  # used by the scripts
 {
 packages_module="gcc libc6-dev make libjansson-dev libssl-dev"
+packages_module="$packages_module zlib1g-dev"
 packages_nginx="nginx nginx-dev"
-packages_tree="libpcre2-dev zlib1g-dev"
+packages_tree="libpcre2-dev"
 packages_test="perl curl openssl ca-certificates"
 packages_test_nginx="libnginx-mod-http-js"
 packages_clang="clang libclang-rt-dev llvm"

@@ -107,6 +107,44 @@ test_bounds(void)
 
 
 static void
+test_coding(void)
+{
+    llm_record_t   rec, out;
+    unsigned char  head[LLM_RECORD_HEAD];
+
+    rec = sample();
+    rec.coding = LLM_CODING_GZIP;
+    rec.packed_len = 700;
+    rec.check = 0xfedcba98;
+    llm_record_encode(&rec, head);
+
+    is_int(llm_record_decode(head, &out), 0, "a packed body is read back");
+    is_int(out.coding, LLM_CODING_GZIP, "coding");
+    is_int(out.packed_len, 700, "packed length");
+    is_int(out.check, 0xfedcba98, "checksum");
+    is_int(out.body_len, 5000, "length of the body itself");
+
+    rec.packed_len = 0;
+    ok(refused(&rec), "nothing packed is refused");
+
+    rec.packed_len = 5000;
+    ok(refused(&rec), "no shorter than the body is refused");
+
+    rec.packed_len = 700;
+    rec.body_len = LLM_CODEC_MAX_BODY + 1;
+    ok(refused(&rec), "what would unpack to too much is refused");
+
+    rec = sample();
+    rec.coding = LLM_CODING_GZIP + 1;
+    ok(refused(&rec), "an unknown coding is refused");
+
+    rec = sample();
+    rec.packed_len = 1;
+    ok(refused(&rec), "a packed length of what is not packed is refused");
+}
+
+
+static void
 test_meta(void)
 {
     char        long_value[70000];
@@ -157,6 +195,7 @@ main(void)
 {
     test_head();
     test_bounds();
+    test_coding();
     test_meta();
 
     return done();
