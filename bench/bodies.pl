@@ -221,6 +221,90 @@ sub stream
 }
 
 
+# what "compress=on" is measured with: varied text in tokens, as providers
+# stream it; OpenAI adds random characters to each event
+
+sub tokens
+{
+    my ($n) = @_;
+
+    my @tokens = map { length > 6 && draw(2)
+        ? (substr($_, 0, 4), substr $_, 4) : $_ } text(8 * $n) =~ /\s*\S+/g;
+
+    return @tokens[0 .. $n - 1];
+}
+
+
+sub letters
+{
+    my ($n) = @_;
+
+    return join '', map { ('a' .. 'z', 'A' .. 'Z', 0 .. 9)[draw(62)] } 1 .. $n;
+}
+
+
+sub chat_stream
+{
+    my ($n, $obfuscated) = @_;
+
+    my %chunk = (id => 'chatcmpl-' . letters(29), created => 1700000000,
+        object => 'chat.completion.chunk', model => 'gpt-4o-mini-2024-07-18',
+        system_fingerprint => 'fp_0123456789', service_tier => 'default',
+        usage => undef);
+    my $event = sub {
+        my ($finish, %delta) = @_;
+
+        return 'data: ' . $json->encode({ %chunk, choices => [{ index => 0,
+            delta => \%delta, logprobs => undef, finish_reason => $finish }],
+            $obfuscated ? (obfuscation => letters(1 + draw(14))) : ()
+        }) . "\n\n";
+    };
+
+    return join '', $event->(undef, role => 'assistant', content => ''),
+        (map { $event->(undef, content => $_) } tokens($n - 2)),
+        $event->('stop'), "data: [DONE]\n\n";
+}
+
+
+sub anthropic_stream
+{
+    my ($n) = @_;
+
+    my $event = sub {
+        my ($type, %more) = @_;
+
+        return "event: $type\ndata: "
+            . $json->encode({ type => $type, %more }) . "\n\n";
+    };
+
+    return join '', $event->('message_start', message => {
+            id => 'msg_' . letters(24), type => 'message',
+            role => 'assistant', model => 'claude-sonnet-4-5',
+            content => [], usage => { input_tokens => 25, output_tokens => 1 }
+        }),
+        $event->('content_block_start', index => 0, content_block =>
+            { type => 'text', text => '' }),
+        (map { $event->('content_block_delta', index => 0, delta =>
+            { type => 'text_delta', text => $_ }) } tokens($n)),
+        $event->('content_block_stop', index => 0),
+        $event->('message_delta', usage => { output_tokens => $n },
+            delta => { stop_reason => 'end_turn', stop_sequence => undef }),
+        $event->('message_stop');
+}
+
+
+sub embedding
+{
+    my ($n) = @_;
+
+    return '{"object":"list","data":[{"object":"embedding","index":0,'
+        . '"embedding":[' . join(',', map { sprintf '%s0.0%08d',
+            draw(2) ? '-' : '', draw(10_000) * 7919 % 100_000_000 } 1 .. $n)
+        . ']}],"model":"text-embedding-3-small","usage":{"prompt_tokens":8,'
+        . '"total_tokens":8}}';
+}
+
+
 my $large = chat(34 * 1024, 1200);
 
 put('request-small.json', $json->encode(small(205)));
@@ -239,3 +323,16 @@ for my $n (0 .. 7) {
 }
 
 put("canon-1m.json", $json->encode(chat(1024 * 1024, 9000)));
+
+put('pack-chat.sse', chat_stream(348, 1));
+put('pack-chat-plain.sse', chat_stream(376, 0));
+put('pack-chat-1m.sse', chat_stream(3000, 1));
+put('pack-anthropic.sse', anthropic_stream(400));
+put('pack-embedding.json', embedding(1536));
+
+my $answer = answer(0);
+
+for my $size (1700, 6000) {
+    put("pack-answer-$size.json", $answer =~ s/Yes\./substr(
+        $json->encode([text($size - length $answer)]), 2, -2)/er);
+}

@@ -12,14 +12,15 @@
 serial=0
 
 
-# one request, as the load generator sends it
+# ask SERVER PATH FILE [OPTION ...]: one request, as the load generator sends
+# it
 
 ask()
 {
-    local name=$1 path=$2 file=$3 method=()
+    local name=$1 path=$2 file=$3 method=("${@:4}")
 
     if [ "$file" != - ]; then
-        method=(--data-binary "@$file")
+        method+=(--data-binary "@$file")
     fi
 
     curl -s -o "$run/body" -D "$run/head" "${method[@]}" -H 'Expect:' \
@@ -57,6 +58,17 @@ verify()
         [ "$after" = $((before + 1)) ] \
             || die "$name $path: upstream was called for the second answer"
     fi
+}
+
+
+# one more hit of what is there
+
+verify_hit()
+{
+    ask ours "$1" "$2"
+    check_answer ours "$1" "$3"
+
+    grep -qi '^x-llm-cache: HIT' "$run/head" || die "$1: no hit"
 }
 
 
@@ -204,6 +216,50 @@ measure_stream()
     compare hit_stream "llm_cache ours $path same $file" \
         "static plain /stream.sse get" \
         "static_open plain /open/stream.sse get"
+}
+
+
+# what is stored is packed soon after: waits for it
+
+wait_until_packed()
+{
+    local path=$1 file=$2 i
+
+    for ((i = 0; i < 100; i++)); do
+        ask ours "$path" "$file" --compressed
+
+        if grep -qi '^content-encoding: gzip' "$run/head"; then
+            return
+        fi
+
+        sleep 0.05
+    done
+
+    die "$path: the answer is not packed"
+}
+
+
+measure_packed()
+{
+    local chat=v1/chat/completions path file=$bodies/request-small.json
+
+    for path in $chat recorded/$chat; do
+        local answer=$bodies/answer.json row=packed_small
+
+        if [ $path != $chat ]; then
+            answer=$bodies/pack-chat.sse
+            row=packed_stream
+        fi
+
+        verify ours /$path "$file" "$answer" HIT
+        verify ours /packed/$path "$file" "$answer" HIT
+        wait_until_packed /packed/$path "$file"
+        verify_hit /packed/$path "$file" "$answer"
+
+        compare $row "packed ours /packed/$path same $file" \
+            "unpacked ours /$path same $file" \
+            "packed_gzip ours /packed/$path gzip $file"
+    done
 }
 
 

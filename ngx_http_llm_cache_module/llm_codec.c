@@ -9,15 +9,6 @@
 #define LLM_CODEC_LEVEL          6
 #define LLM_CODEC_GZIP           16      /* added to the window's bits */
 
-/*
- * Below this size the code tables take longer to read than what they save:
- * short bodies get the fixed ones, and a context to match.
- */
-
-#define LLM_CODEC_SHORT          4096
-#define LLM_CODEC_SHORT_WINDOW   12
-#define LLM_CODEC_SHORT_MEMORY   5
-
 /* the parts of a gzip member around the deflated bytes */
 #define LLM_CODEC_HEAD           10
 #define LLM_CODEC_HEAD_FIXED     4
@@ -25,9 +16,7 @@
 
 
 struct llm_packer_s {
-    z_stream              common;
-    z_stream              brief;         /* for short bodies */
-    z_stream             *stream;        /* one of them */
+    z_stream              stream;
     size_t                size;
 };
 
@@ -76,19 +65,13 @@ llm_packer_create(void)
         return NULL;
     }
 
-    if (deflateInit2(&packer->common, LLM_CODEC_LEVEL, Z_DEFLATED,
+    if (deflateInit2(&packer->stream, LLM_CODEC_LEVEL, Z_DEFLATED,
                      MAX_WBITS + LLM_CODEC_GZIP, 8, Z_DEFAULT_STRATEGY)
-        != Z_OK
-        || deflateInit2(&packer->brief, LLM_CODEC_LEVEL, Z_DEFLATED,
-                        LLM_CODEC_SHORT_WINDOW + LLM_CODEC_GZIP,
-                        LLM_CODEC_SHORT_MEMORY, Z_FIXED)
-           != Z_OK)
+        != Z_OK)
     {
-        llm_packer_free(packer);
+        free(packer);
         return NULL;
     }
-
-    packer->stream = &packer->common;
 
     return packer;
 }
@@ -101,27 +84,27 @@ llm_packer_free(llm_packer_t *packer)
         return;
     }
 
-    deflateEnd(&packer->common);
-    deflateEnd(&packer->brief);
+    deflateEnd(&packer->stream);
 
     free(packer);
 }
 
 
 void
-llm_packer_start(llm_packer_t *packer, size_t len, unsigned char *out,
-    size_t size)
+llm_packer_start(llm_packer_t *packer, unsigned char *out, size_t size)
 {
-    packer->stream = (len < LLM_CODEC_SHORT) ? &packer->brief
-                                             : &packer->common;
+    z_stream  *z;
+
+    z = &packer->stream;
+
+    deflateReset(z);
+
+    z->next_in = NULL;
+    z->avail_in = 0;
+    z->next_out = out;
+    z->avail_out = (uInt) size;
+
     packer->size = size;
-
-    deflateReset(packer->stream);
-
-    packer->stream->next_in = NULL;
-    packer->stream->avail_in = 0;
-    packer->stream->next_out = out;
-    packer->stream->avail_out = (uInt) size;
 }
 
 
@@ -134,7 +117,7 @@ llm_packer_feed(llm_packer_t *packer, const unsigned char *data, size_t len)
         return 0;
     }
 
-    z = packer->stream;
+    z = &packer->stream;
 
     z->next_in = data;
     z->avail_in = (uInt) len;
@@ -150,7 +133,7 @@ llm_packer_end(llm_packer_t *packer, size_t *packed)
 {
     z_stream  *z;
 
-    z = packer->stream;
+    z = &packer->stream;
 
     z->next_in = NULL;
     z->avail_in = 0;

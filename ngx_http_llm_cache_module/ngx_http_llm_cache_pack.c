@@ -177,7 +177,7 @@ ngx_http_llm_cache_pack_begin(void)
         return NGX_HTTP_LLM_CACHE_PACK_EACH;
     }
 
-    llm_packer_start(pack->packer, pack->record.body_len, pack->out, size);
+    llm_packer_start(pack->packer, pack->out, size);
 
     return NGX_HTTP_LLM_CACHE_PACK_EACH;
 }

@@ -77,6 +77,27 @@ is(is_there('hot'), 1, 'least recently used: it stays');
 is(is_there('cold 1'), 0, 'least recently used: the others go');
 is(is_there('new 220'), 1, 'least recently used: the latest stays');
 
+# an answer of 2 KB, with its headers, takes some 15 % more, and the
+# zone's tables another 5 %
+
+my $dense = nginx(location => 'llm_cache on;',
+    http => 'llm_cache_zone zone=dense:1m evict=lru;');
+my @sizes = map {
+    my $answer = post($dense, "dense $_", mock => { size => 1800 + $_ % 120 });
+
+    length($answer->body) + length($answer->header('Content-Type'))
+        + length join '', map { $_ . $answer->header($_) } qw(x-request-id
+            request-id openai-version);
+} 1 .. 500;
+my @dense = grep { $dense->post(chat_uri(), chat("dense $_"), headers => {
+    'Cache-Control' => 'only-if-cached' })->status == 200 } 1 .. 500;
+my ($used, $all) = (0, 0);
+
+$all += $_ for @sizes;
+$used += $sizes[$_ - 1] for @dense;
+cmp_ok($all / 500, '<', 2600, 'dense: answers of some 2 KB');
+cmp_ok($used * 1.22, '>', 1 << 20, 'dense: overhead');
+
 # answers of all sizes, small and large, mixed
 
 my %mixed;

@@ -6,7 +6,8 @@
 #   ROUNDS=5            rounds in which each contender has its turn
 #   BENCH_SECONDS=2     how long a turn is
 #   CONNECTIONS=32      of the load generator
-#   ROWS="hits miss"    only these: hits stream canon miss off lookup workers
+#   ROWS="hits miss"    only these: hits stream packed canon miss off lookup
+#                       workers
 #   FULL=1              1,000,000 entries for "lookup" instead of 100,000
 
 # shellcheck source=tools/lib.sh
@@ -36,7 +37,7 @@ find_cores()
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
-all_rows="hits stream canon miss off lookup workers"
+all_rows="hits stream packed canon miss off lookup workers"
 
 rounds=${ROUNDS:-5}
 seconds=${BENCH_SECONDS:-2}
@@ -193,6 +194,7 @@ for row in $rows; do
     case $row in
     hits)     measure_hits ;;
     stream)   measure_stream ;;
+    packed)   measure_packed ;;
     canon)    measure_canon ;;
     miss)     measure_misses ;;
     off)      measure_off ;;

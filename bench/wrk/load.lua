@@ -2,13 +2,15 @@
 --
 --   wrk ... -s load.lua URL -- get
 --   wrk ... -s load.lua URL -- same FILE
+--   wrk ... -s load.lua URL -- gzip FILE
 --   wrk ... -s load.lua URL -- distinct FILE PREFIX
 --   wrk ... -s load.lua URL -- among FILE COUNT SEED
 --   wrk ... -s load.lua URL -- count FILE FIRST COUNT
 --
 -- The file holds 16 "@" in a place where a number can stand.  "distinct" never
--- asks the same twice, "among" draws one of COUNT numbers, "count" goes round
--- through them.  The last line that is printed is for the caller:
+-- asks the same twice, "gzip" reads gzip as most clients do, "among" draws one
+-- of COUNT numbers, "count" goes round through them.  The last line that is
+-- printed is for the caller:
 --
 --   result REQUESTS MICROSECONDS BYTES ERRORS P99 LAST
 
@@ -57,6 +59,12 @@ end
 
 function modes.same(file)
     wrk.body = read(file)
+end
+
+
+function modes.gzip(file)
+    modes.same(file)
+    wrk.headers["Accept-Encoding"] = "gzip, deflate"
 end
 
 

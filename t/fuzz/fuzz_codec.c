@@ -105,7 +105,7 @@ fuzz_write(const unsigned char *data, size_t len, size_t step)
         abort();
     }
 
-    llm_packer_start(packer, len, packed, size);
+    llm_packer_start(packer, packed, size);
 
     for (at = 0; at < len; at += part) {
         part = len - at < step ? len - at : step;
@@ -132,7 +132,7 @@ fuzz_write(const unsigned char *data, size_t len, size_t step)
         abort();
     }
 
-    llm_packer_start(packer, len, packed, size);
+    llm_packer_start(packer, packed, size);
 
     if (llm_packer_feed(packer, data, len) == 0
         && llm_packer_end(packer, &n) == 0)

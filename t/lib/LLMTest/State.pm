@@ -16,7 +16,7 @@ use LLMTest::Nginx;
 sub conf {
     my ($zone, %option) = @_;
 
-    return (class => __PACKAGE__, workers => 2, level => 'info',
+    return (class => __PACKAGE__, level => 'info',
         location => 'llm_cache on zone=one;',
         allow => qr/process \d+ exited on signal 9|was locked by \d+/,
         http => "llm_cache_zone zone=one:$zone;", %option);
@@ -82,16 +82,22 @@ sub restart {
     return $self->quit($signal) && $self->start_loaded(%option);
 }
 
+# the cache manager process, which is the last to start
+
 sub manager {
     my ($self) = @_;
 
     my $master = $self->{master};
+    my $found;
 
-    for my $pid (split ' ', content("/proc/$master/task/$master/children")) {
-        return $pid if content("/proc/$pid/cmdline") =~ /cache manager/;
-    }
+    $self->wait_until(sub {
+        ($found) = grep { content("/proc/$_/cmdline") =~ /cache manager/ }
+            split ' ', content("/proc/$master/task/$master/children");
 
-    return;
+        return defined $found;
+    });
+
+    return $found;
 }
 
 1;
