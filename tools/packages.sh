@@ -14,7 +14,7 @@ packages_clang="clang libclang-rt-dev llvm"
 packages_bench="wrk curl perl util-linux"
 packages_bench_peers="varnish varnish-modules"
 packages_bench_nginx="libnginx-mod-http-lua lua-cjson"
-packages_check="clang clang-tidy cppcheck shellcheck perl"
+packages_check="clang clang-tidy cppcheck shellcheck perl libzstd-dev"
 }
 
 policy=/usr/sbin/policy-rc.d
