@@ -13,6 +13,11 @@
 #include <ngx_core.h>
 
 
+#ifndef NGX_HTTP_LLM_CACHE_HOLDS
+#define NGX_HTTP_LLM_CACHE_HOLDS  0
+#endif
+
+
 #if (NGX_HTTP_LLM_CACHE_HOLDS)
 
 void ngx_http_llm_cache_hold_begins(void);
