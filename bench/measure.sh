@@ -241,25 +241,30 @@ wait_until_packed()
 
 measure_packed()
 {
-    local chat=v1/chat/completions path file=$bodies/request-small.json
+    local row path answer file=$bodies/request-small.json
 
-    for path in $chat recorded/$chat; do
-        local answer=$bodies/answer.json row=packed_small
+    while read -r row path answer; do
+        path=${path#-}v1/chat/completions
 
-        if [ $path != $chat ]; then
-            answer=$bodies/pack-chat.sse
-            row=packed_stream
+        verify ours "/$path" "$file" "$bodies/$answer" HIT
+        verify ours "/packed/$path" "$file" "$bodies/$answer" HIT
+
+        # a short one is left as it is
+
+        if [ "$row" != packed_small ]; then
+            wait_until_packed "/packed/$path" "$file"
         fi
 
-        verify ours /$path "$file" "$answer" HIT
-        verify ours /packed/$path "$file" "$answer" HIT
-        wait_until_packed /packed/$path "$file"
-        verify_hit /packed/$path "$file" "$answer"
+        verify_hit "/packed/$path" "$file" "$bodies/$answer"
 
-        compare $row "packed ours /packed/$path same $file" \
+        compare "$row" "packed ours /packed/$path same $file" \
             "unpacked ours /$path same $file" \
             "packed_gzip ours /packed/$path gzip $file"
-    done
+    done <<'END'
+packed_small - answer.json
+packed_long long/ pack-answer-6000.json
+packed_stream recorded/ pack-chat.sse
+END
 }
 
 

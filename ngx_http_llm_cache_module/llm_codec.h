@@ -26,7 +26,7 @@ typedef enum {
 
 #define LLM_CODEC_MIN_BODY    2048
 #define LLM_CODEC_MAX_BODY    (2 * 1024 * 1024)
-#define LLM_CODEC_MAX_PACKED  (192 * 1024)
+#define LLM_CODEC_MAX_PACKED  (128 * 1024)
 
 /* a step of packing: no more than this is fed in one go */
 #define LLM_CODEC_STEP        (16 * 1024)

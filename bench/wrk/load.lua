@@ -7,10 +7,10 @@
 --   wrk ... -s load.lua URL -- among FILE COUNT SEED
 --   wrk ... -s load.lua URL -- count FILE FIRST COUNT
 --
--- The file holds 16 "@" in a place where a number can stand.  "distinct" never
--- asks the same twice, "gzip" reads gzip as most clients do, "among" draws one
--- of COUNT numbers, "count" goes round through them.  The last line that is
--- printed is for the caller:
+-- The file holds 16 "@" in a place where a number can stand.  "gzip" is "same"
+-- from a client that reads gzip.  "distinct" never asks the same twice,
+-- "among" draws one of COUNT numbers, "count" goes round through them.  The
+-- last line that is printed is for the caller:
 --
 --   result REQUESTS MICROSECONDS BYTES ERRORS P99 LAST
 
