@@ -65,8 +65,14 @@ sub control {
 sub next { my ($self, @behaviours) = @_; $self->control('next', \@behaviours);
     return }
 
-sub release { my ($self, $gate) = @_; $self->control("release?gate=$gate");
-    return }
+sub release {
+    my ($self, $gate) = @_;
+
+    $gate =~ s/([^\w-])/sprintf '%%%02X', ord $1/ge;
+    $self->control("release?gate=$gate");
+
+    return;
+}
 
 sub reset { my ($self) = @_; $self->control('reset'); return }
 

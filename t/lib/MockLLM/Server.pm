@@ -343,6 +343,8 @@ sub control {
     my %argument = map { split /=/, $_, 2 } split /&/, $request->{query};
     my $answer = { ok => JSON::PP::true };
 
+    s/%([0-9A-Fa-f]{2})/chr hex $1/ge for values %argument;
+
     if ($call eq 'next') {
         push @{$self->{queue}}, @{$CODEC->decode($request->{body})};
 
