@@ -22,6 +22,7 @@
 #include "llm_reason.h"
 #include "llm_record.h"
 #include "ngx_http_llm_cache_pack.h"
+#include "ngx_http_llm_cache_wake.h"
 #include "ngx_http_llm_cache_zone.h"
 
 
@@ -71,6 +72,9 @@ typedef struct {
     ngx_int_t                    max_temperature;  /* millionths, -1: none */
     size_t                       max_body;
     llm_finish_t                *finish;
+    ngx_flag_t                   lock;
+    ngx_msec_t                   lock_timeout;
+    ngx_flag_t                   ignore_client_abort;
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
     ngx_flag_t                   headers;
@@ -82,7 +86,8 @@ typedef enum {
     NGX_HTTP_LLM_CACHE_HIT,
     NGX_HTTP_LLM_CACHE_MISS,
     NGX_HTTP_LLM_CACHE_BYPASS,
-    NGX_HTTP_LLM_CACHE_EXPIRED
+    NGX_HTTP_LLM_CACHE_EXPIRED,
+    NGX_HTTP_LLM_CACHE_SHARED
 } ngx_http_llm_cache_status_e;
 
 
@@ -140,6 +145,20 @@ typedef struct {
     ngx_chain_t                 *out;
     time_t                       age;
 
+    /* a flight that is followed, or led */
+    ngx_http_llm_cache_waiter_t  waiter;
+    ngx_event_t                  timer;
+    ngx_msec_t                   since;
+    ngx_uint_t                   failures;
+    ngx_http_event_handler_pt    read_handler;
+    ngx_http_event_handler_pt    write_handler;
+
+    /* a record that is sent while it grows */
+    size_t                       shown;
+    ngx_http_llm_cache_cursor_t  cursor;
+    ngx_chain_t                 *free;
+    ngx_chain_t                 *busy;
+
     /* an answer being recorded, or the one that was served */
     ngx_http_llm_cache_writer_t  writer;
     llm_answer_t                *answer;
@@ -159,7 +178,13 @@ typedef struct {
     unsigned                     has_key:1;
     unsigned                     may_store:1;
     unsigned                     recording:1;
+    unsigned                     unstored:1; /* for its followers only */
     unsigned                     packed:1;   /* a hit goes out as gzip */
+    unsigned                     following:1;
+    unsigned                     tailing:1;  /* the head has been sent */
+    unsigned                     alone:1;    /* it takes part in no flight */
+    unsigned                     again:1;    /* to be looked up anew */
+    unsigned                     gone:1;     /* the client has left */
     unsigned                     by_request:1;  /* fwd=request */
     unsigned                     only_if_cached:1;
 } ngx_http_llm_cache_ctx_t;
@@ -246,6 +271,35 @@ ngx_int_t ngx_http_llm_cache_make_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_replay(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+
+/* sends the head of the record, -1 for a body of unknown length */
+ngx_int_t ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, off_t len);
+/* buffers for the node's bytes from ctx->shown on, NULL where there are none;
+   NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_show(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *node,
+    size_t end, ngx_uint_t last, ngx_chain_t **out);
+
+/* ngx_http_llm_cache_follow.c */
+
+/*
+ * Follows the flight that is held.  NGX_AGAIN: the request waits; NGX_DECLINED:
+ * it goes upstream by itself; else the response's code.
+ */
+ngx_int_t ngx_http_llm_cache_follow(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_unfollow(ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_lead.c */
+
+void ngx_http_llm_cache_lead(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_guard(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_uint_t ngx_http_llm_cache_go_on(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_lead_end(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_variables.c */
 

@@ -78,6 +78,9 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->no_store = NGX_CONF_UNSET_PTR;
     conf->max_temperature = NGX_CONF_UNSET;
     conf->max_body = NGX_CONF_UNSET_SIZE;
+    conf->lock = NGX_CONF_UNSET;
+    conf->lock_timeout = NGX_CONF_UNSET_MSEC;
+    conf->ignore_client_abort = NGX_CONF_UNSET;
     conf->hosted_tools = NGX_CONF_UNSET;
     conf->mark = NGX_CONF_UNSET;
     conf->headers = NGX_CONF_UNSET;
@@ -145,6 +148,10 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->no_store, prev->no_store, NULL);
     ngx_conf_merge_value(conf->max_temperature, prev->max_temperature, -1);
     ngx_conf_merge_size_value(conf->max_body, prev->max_body, 8388608);
+    ngx_conf_merge_value(conf->lock, prev->lock, 1);
+    ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 60000);
+    ngx_conf_merge_value(conf->ignore_client_abort,
+                         prev->ignore_client_abort, 0);
     ngx_conf_merge_value(conf->hosted_tools, prev->hosted_tools, 0);
     ngx_conf_merge_value(conf->mark, prev->mark, 0);
     ngx_conf_merge_value(conf->headers, prev->headers, 1);

@@ -133,6 +133,27 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
       0,
       NULL },
 
+    { ngx_string("llm_cache_lock"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, lock),
+      NULL },
+
+    { ngx_string("llm_cache_lock_timeout"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, lock_timeout),
+      NULL },
+
+    { ngx_string("llm_cache_ignore_client_abort"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, ignore_client_abort),
+      NULL },
+
     { ngx_string("llm_cache_hosted_tools"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,

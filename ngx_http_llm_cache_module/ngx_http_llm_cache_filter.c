@@ -6,6 +6,10 @@ static ngx_int_t ngx_http_llm_cache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static llm_reason_e ngx_http_llm_cache_gate(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_decide_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason);
+static llm_form_e ngx_http_llm_cache_shared_form(ngx_http_request_t *r,
+    llm_reason_e reason);
 static llm_form_e ngx_http_llm_cache_response_form(ngx_http_request_t *r);
 static llm_reason_e ngx_http_llm_cache_response_control(
     ngx_http_request_t *r);
@@ -15,8 +19,16 @@ static llm_reason_e ngx_http_llm_cache_start(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
-static ngx_uint_t ngx_http_llm_cache_record(ngx_http_llm_cache_ctx_t *ctx,
-    ngx_chain_t *in);
+static ngx_int_t ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in);
+static ngx_uint_t ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_buf_t *b);
+static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason);
+static ngx_uint_t ngx_http_llm_cache_may_exceed(
+    ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason);
 static llm_reason_e ngx_http_llm_cache_record_buf(
     ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b);
 static void ngx_http_llm_cache_stop(ngx_http_llm_cache_ctx_t *ctx,
@@ -61,7 +73,11 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
     ngx_http_llm_cache_restore_encodings(ctx);
 
     if (ctx->may_store) {
-        ngx_http_llm_cache_stop(ctx, ngx_http_llm_cache_gate(r, ctx));
+        ngx_http_llm_cache_decide_head(r, ctx, ngx_http_llm_cache_gate(r, ctx));
+    }
+
+    if (ctx->gone) {
+        return ctx->recording ? NGX_OK : NGX_ERROR;
     }
 
     if (ctx->conf->headers
@@ -72,6 +88,98 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/*
+ * A leader's answer that may not be stored is shared with those who follow by
+ * now, where it can be.
+ */
+
+static void
+ngx_http_llm_cache_decide_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
+{
+    ngx_http_llm_cache_writer_t  *w;
+
+    w = &ctx->writer;
+
+    if (ngx_http_llm_cache_leads(w) == NULL) {
+        ngx_http_llm_cache_stop(ctx, reason);
+        return;
+    }
+
+    if (reason != LLM_REASON_NONE) {
+
+        ctx->form = ngx_http_llm_cache_shared_form(r, reason);
+
+        if (ngx_http_llm_cache_flight_close(w) == 0
+            || ctx->form == LLM_FORM_NONE)
+        {
+            ngx_http_llm_cache_stop(ctx, reason);
+            return;
+        }
+
+        ctx->unstored = 1;
+        ctx->expected = r->headers_out.content_length_n;
+
+        if (ctx->expected > (off_t) ctx->conf->zone->max_entry
+            || ngx_http_llm_cache_start(r, ctx) != LLM_REASON_NONE)
+        {
+            ngx_http_llm_cache_stop(ctx, reason);
+            return;
+        }
+
+        ctx->reason = reason;
+    }
+
+    /* who follows an error waits for its end */
+
+    if (r->headers_out.status == NGX_HTTP_OK) {
+        ngx_http_llm_cache_flight_publish(w);
+    }
+
+    ctx->shown = w->len;
+    ctx->cursor.chunk = NULL;
+
+    /* the zone is buffer enough; the client's pace must not be the others' */
+
+    if (r->upstream && !r->upstream->store
+#if (NGX_HTTP_CACHE)
+        && !r->upstream->cacheable
+#endif
+        )
+    {
+        r->upstream->buffering = 0;
+    }
+}
+
+
+static llm_form_e
+ngx_http_llm_cache_shared_form(ngx_http_request_t *r, llm_reason_e reason)
+{
+    if (r->headers_out.content_encoding
+        && r->headers_out.content_encoding->value.len)
+    {
+        return LLM_FORM_NONE;
+    }
+
+    if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
+        return LLM_FORM_JSON;
+    }
+
+    switch (reason) {
+
+    case LLM_REASON_UPSTREAM_NO_STORE:
+    case LLM_REASON_UPSTREAM_PRIVATE:
+    case LLM_REASON_NOT_VALID:
+    case LLM_REASON_REDIRECTED:
+        return r->headers_out.status == NGX_HTTP_OK
+               ? ngx_http_llm_cache_response_form(r) : LLM_FORM_NONE;
+
+    default:
+        return LLM_FORM_NONE;
+    }
 }
 
 
@@ -284,18 +392,31 @@ ngx_http_llm_cache_start(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         return LLM_REASON_NO_MEMORY;
     }
 
-    ctx->answer = llm_answer_create(ctx->route.dialect, ctx->form,
-                                    ctx->conf->finish,
-                                    ctx->conf->zone->max_entry);
-    if (ctx->answer == NULL) {
-        llm_buf_free(&meta);
-        return LLM_REASON_NO_MEMORY;
+    if (!ctx->unstored) {
+        ctx->answer = llm_answer_create(ctx->route.dialect, ctx->form,
+                                        ctx->conf->finish,
+                                        ctx->conf->zone->max_entry);
+        if (ctx->answer == NULL) {
+            llm_buf_free(&meta);
+            return LLM_REASON_NO_MEMORY;
+        }
     }
 
-    ngx_memzero(head, LLM_RECORD_HEAD);
-    ngx_memzero(&ctx->record, sizeof(llm_record_t));
+    /* followers read the head before all of it is known */
 
+    ngx_memzero(&ctx->record, sizeof(llm_record_t));
+    ngx_memcpy(ctx->record.key, ctx->key, LLM_KEY_LEN);
+
+    ctx->record.created = ngx_time();
+    ctx->record.expires = ctx->record.created;
+    ctx->record.prompt_tokens = -1;
+    ctx->record.completion_tokens = -1;
+    ctx->record.mark = LLM_RECORD_NO_MARK;
     ctx->record.meta_len = (uint16_t) meta.len;
+    ctx->record.status = (uint16_t) r->headers_out.status;
+    ctx->record.form = (uint8_t) ctx->form;
+
+    llm_record_encode(&ctx->record, head);
 
     expected = 0;
 
@@ -303,8 +424,14 @@ ngx_http_llm_cache_start(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         expected = LLM_RECORD_HEAD + meta.len + (size_t) ctx->expected;
     }
 
-    rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key, expected,
-                                        &ctx->writer);
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ctx->writer.expected = expected;
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key,
+                                            expected, &ctx->writer);
+    }
 
     if (rc == NGX_OK) {
         rc = ngx_http_llm_cache_zone_append(&ctx->writer, head,
@@ -374,56 +501,153 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
+    ngx_chain_t               *cl;
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    if (in == NULL || r != r->main) {
+    if (r != r->main) {
         return ngx_http_next_body_filter(r, in);
     }
 
     ctx = ngx_http_llm_cache_get_ctx(r);
 
-    if (ctx == NULL || !ctx->recording) {
+    if (ctx == NULL || ctx->conf == NULL) {
         return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->gone && (in == NULL || !ctx->recording)) {
+        return in ? NGX_ERROR : NGX_OK;
+    }
+
+    if (in == NULL || !ctx->recording) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        return ngx_http_llm_cache_lead_body(r, ctx, in);
     }
 
     /* who has the answer may ask again at once, of another worker too */
 
-    if (ngx_http_llm_cache_record(ctx, in)) {
-        ngx_http_llm_cache_finish_record(ctx);
+    for (cl = in; cl && ctx->recording; cl = cl->next) {
+
+        ngx_http_llm_cache_stop(ctx,
+                               ngx_http_llm_cache_record_buf(ctx, cl->buf));
+
+        if (ngx_http_llm_cache_whole(ctx, cl->buf)) {
+            ngx_http_llm_cache_finish_record(ctx);
+        }
     }
 
     return ngx_http_next_body_filter(r, in);
 }
 
 
-/* copies what passes; 1 when it was the last of the response */
+/*
+ * What a leader's client gets points into the zone, so that the upstream need
+ * not wait for that client while others follow.  A filter that changes bytes
+ * where they stand gets those of the upstream.
+ */
 
-static ngx_uint_t
-ngx_http_llm_cache_record(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
+static ngx_int_t
+ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
 {
-    llm_reason_e  reason;
+    size_t        before;
+    ngx_int_t     rc;
+    ngx_uint_t    last, ended, direct;
+    ngx_chain_t  *out, *rest, **ll;
+
+    ngx_http_llm_cache_guard(r, ctx);
+
+    rest = NULL;
+    ll = &rest;
+    last = 0;
+    ended = 0;
+    direct = r->filter_need_temporary && !ctx->gone;
 
     for ( /* void */ ; in; in = in->next) {
 
-        reason = ngx_http_llm_cache_record_buf(ctx, in->buf);
+        last |= in->buf->last_buf;
 
-        if (reason != LLM_REASON_NONE) {
-            ngx_http_llm_cache_stop(ctx, reason);
-            return 0;
+        if (ctx->recording) {
+            before = ctx->writer.len;
+
+            ngx_http_llm_cache_refuse(ctx,
+                                ngx_http_llm_cache_record_buf(ctx, in->buf));
+
+            if (direct) {
+                ctx->shown = ctx->writer.len;
+            } else {
+                in->buf->pos += ctx->writer.len - before;
+            }
+
+            ended |= ngx_http_llm_cache_whole(ctx, in->buf);
         }
 
-        /*
-         * With all bytes of the length that was told there is nothing to wait
-         * for: nginx may still wait for the upstream's close, and the client
-         * may leave meanwhile.
-         */
-
-        if (in->buf->last_buf || ctx->received == ctx->expected) {
-            return 1;
+        if (ngx_buf_size(in->buf) == 0 && !direct) {
+            continue;
         }
+
+        *ll = ngx_alloc_chain_link(r->pool);
+        if (*ll == NULL) {
+            return NGX_ERROR;
+        }
+
+        (*ll)->buf = in->buf;
+        (*ll)->next = NULL;
+        ll = &(*ll)->next;
     }
 
-    return 0;
+    if (ended && ctx->recording) {
+        ctx->writer.shown = ctx->busy != NULL;
+        ngx_http_llm_cache_finish_record(ctx);
+        ctx->cursor.chunk = NULL;
+
+    } else if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
+        ngx_http_llm_cache_flight_publish(&ctx->writer);
+    }
+
+    if (ctx->gone) {
+        return last ? NGX_ERROR : NGX_OK;
+    }
+
+    if (ngx_http_llm_cache_show(r, ctx, ctx->writer.hold.node,
+                                ctx->writer.len, last && rest == NULL, &out)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (ll = &out; *ll; ll = &(*ll)->next) { /* void */ }
+
+    *ll = rest;
+
+    rc = ngx_http_next_body_filter(r, out);
+
+    ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
+                            (ngx_buf_tag_t) &ngx_http_llm_cache_module);
+
+    if (rc == NGX_ERROR && !last && ctx->recording
+        && ngx_http_llm_cache_go_on(r, ctx))
+    {
+        return NGX_OK;
+    }
+
+    return rc;
+}
+
+
+/*
+ * With all bytes of the length that was told there is nothing to wait for:
+ * nginx may still wait for the upstream's close, and the client may leave
+ * meanwhile.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
+{
+    return ctx->recording
+           && (b->last_buf || ctx->received == ctx->expected);
 }
 
 
@@ -433,7 +657,7 @@ ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
     size_t        len;
     llm_reason_e  reason;
 
-    if (ngx_buf_special(b)) {
+    if (ngx_buf_size(b) == 0) {
         return LLM_REASON_NONE;
     }
 
@@ -445,14 +669,20 @@ ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
 
     ctx->received += len;
 
-    if (ctx->received > (off_t) ctx->conf->zone->max_entry) {
+    if (ctx->received > (off_t) ctx->conf->zone->max_entry
+        && !ngx_http_llm_cache_may_exceed(ctx))
+    {
         return LLM_REASON_ENTRY_SIZE;
     }
 
-    reason = llm_answer_feed(ctx->answer, b->pos, len);
+    if (ctx->answer) {
+        reason = llm_answer_feed(ctx->answer, b->pos, len);
 
-    if (reason != LLM_REASON_NONE) {
-        return reason;
+        if (reason != LLM_REASON_NONE
+            && !ngx_http_llm_cache_share_on(ctx, reason))
+        {
+            return reason;
+        }
     }
 
     if (ngx_http_llm_cache_zone_append(&ctx->writer, b->pos, len) != NGX_OK) {
@@ -460,6 +690,44 @@ ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
     }
 
     return LLM_REASON_NONE;
+}
+
+
+/* an answer that will not be stored goes on for those who follow it */
+
+static ngx_uint_t
+ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason)
+{
+    if (ngx_http_llm_cache_leads(&ctx->writer) == NULL
+        || ngx_http_llm_cache_flight_close(&ctx->writer) == 0)
+    {
+        return 0;
+    }
+
+    ctx->unstored = 1;
+    ctx->reason = reason;
+
+    llm_answer_free(ctx->answer);
+    ctx->answer = NULL;
+
+    return 1;
+}
+
+
+/* an answer too large to be stored, up to a part of the zone */
+
+static ngx_uint_t
+ngx_http_llm_cache_may_exceed(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->form == LLM_FORM_JSON
+        || ctx->received > (off_t) (ctx->conf->zone->shards[0].size / 4))
+    {
+        return 0;
+    }
+
+    return ctx->unstored
+           || ngx_http_llm_cache_share_on(ctx, LLM_REASON_ENTRY_SIZE);
 }
 
 
@@ -472,11 +740,31 @@ ngx_http_llm_cache_stop(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
         return;
     }
 
+    ngx_http_llm_cache_refuse(ctx, reason);
+
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+}
+
+
+/* as above; what a leader's client is being sent stays */
+
+static void
+ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
+{
+    if (reason == LLM_REASON_NONE) {
+        return;
+    }
+
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_end(&ctx->writer,
+                                      reason == LLM_REASON_TRUNCATED
+                                      ? NGX_HTTP_LLM_CACHE_FAILED
+                                      : NGX_HTTP_LLM_CACHE_ALONE);
+    }
+
     ctx->reason = reason;
     ctx->recording = 0;
     ctx->may_store = 0;
-
-    ngx_http_llm_cache_zone_abandon(&ctx->writer);
 
     llm_answer_free(ctx->answer);
     ctx->answer = NULL;
@@ -488,17 +776,19 @@ ngx_http_llm_cache_stop(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
 static void
 ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
 {
+    ngx_uint_t         leads;
     u_char             head[LLM_RECORD_HEAD];
     llm_reason_e       reason;
     llm_answer_info_t  info;
 
+    leads = ngx_http_llm_cache_leads(&ctx->writer) != NULL;
     reason = ngx_http_llm_cache_complete(ctx, &info);
 
+    llm_record_encode(&ctx->record, head);
+
+    ngx_http_llm_cache_zone_write(&ctx->writer, 0, head, LLM_RECORD_HEAD);
+
     if (reason == LLM_REASON_NONE) {
-
-        llm_record_encode(&ctx->record, head);
-
-        ngx_http_llm_cache_zone_write(&ctx->writer, 0, head, LLM_RECORD_HEAD);
 
         if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
                                            ctx->record.created,
@@ -514,9 +804,27 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
         } else {
             reason = LLM_REASON_ZONE_FULL;
         }
+
+    } else if (leads && reason != LLM_REASON_TRUNCATED) {
+
+        ngx_http_llm_cache_flight_end(&ctx->writer, NGX_HTTP_LLM_CACHE_ENDED);
+
+        ctx->reason = reason;
+        ctx->recording = 0;
+        ctx->may_store = 0;
+
+        llm_answer_free(ctx->answer);
+        ctx->answer = NULL;
+
+        return;
     }
 
-    ngx_http_llm_cache_stop(ctx, reason);
+    if (leads) {
+        ngx_http_llm_cache_refuse(ctx, reason);
+
+    } else {
+        ngx_http_llm_cache_stop(ctx, reason);
+    }
 
     ctx->recording = 0;
 }
@@ -529,22 +837,34 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     llm_reason_e   reason;
     llm_record_t  *rec;
 
+    ngx_memzero(info, sizeof(llm_answer_info_t));
+
+    info->prompt_tokens = -1;
+    info->completion_tokens = -1;
+    info->mark = SIZE_MAX;
+
     if (ctx->expected >= 0 && ctx->received != ctx->expected) {
-        return LLM_REASON_TRUNCATED;
+        reason = LLM_REASON_TRUNCATED;
+
+    } else if (ctx->unstored) {
+        reason = ctx->reason;
+
+    } else {
+        reason = llm_answer_end(ctx->answer, info);
+
+        if (reason != LLM_REASON_NONE) {
+            info->mark = SIZE_MAX;
+            info->usage.start = 0;
+            info->usage.end = 0;
+        }
     }
 
-    reason = llm_answer_end(ctx->answer, info);
-
-    if (reason != LLM_REASON_NONE) {
-        return reason;
+    if (reason == LLM_REASON_NONE) {
+        ctx->prompt_tokens = info->prompt_tokens;
+        ctx->completion_tokens = info->completion_tokens;
     }
-
-    ctx->prompt_tokens = info->prompt_tokens;
-    ctx->completion_tokens = info->completion_tokens;
 
     rec = &ctx->record;
-
-    ngx_memcpy(rec->key, ctx->key, LLM_KEY_LEN);
 
     rec->created = ngx_time();
     rec->expires = rec->created + ctx->lifetime;
@@ -559,8 +879,6 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->mark_empty = info->mark_empty;
     rec->has_usage = info->has_usage;
     rec->usage_asked = ctx->ask.include_usage;
-    rec->status = NGX_HTTP_OK;
-    rec->form = (uint8_t) ctx->form;
 
-    return LLM_REASON_NONE;
+    return reason;
 }

@@ -11,6 +11,8 @@ static ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_decided(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_llm_cache_read_controls(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
@@ -50,10 +52,16 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
             return NGX_DECLINED;
         }
 
-    } else if (ctx->reading || ctx->working) {
+    } else if (ctx->reading || ctx->working || ctx->following) {
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
+
+        if (ctx->again) {
+            ctx->again = 0;
+            return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_lookup(r, ctx));
+        }
 
         if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
             return ngx_http_llm_cache_decide(r, ctx);
@@ -227,8 +235,6 @@ static ngx_int_t
 ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-
     if (ngx_http_llm_cache_read_body(r, ctx) == NGX_AGAIN) {
         return NGX_DONE;
     }
@@ -246,8 +252,8 @@ ngx_http_llm_cache_decide(ngx_http_request_t *r,
         switch (ngx_http_llm_cache_make_key(r, ctx)) {
 
         case NGX_OK:
-            rc = ngx_http_llm_cache_lookup(r, ctx);
-            goto done;
+            return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_lookup(r, ctx));
 
         case NGX_DECLINED:
             ctx->reason = LLM_REASON_KEY;
@@ -258,21 +264,28 @@ ngx_http_llm_cache_decide(ngx_http_request_t *r,
         }
     }
 
-    rc = NGX_DECLINED;
+    return ngx_http_llm_cache_decided(r, ctx, NGX_DECLINED);
+}
 
-done:
 
+static ngx_int_t
+ngx_http_llm_cache_decided(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc)
+{
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "llm cache: status %V, reason %d, rc %i",
                    ngx_http_llm_cache_status_word(ctx->status),
                    (int) ctx->reason, rc);
 
-    if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+    /* for as long as the upstream takes nobody needs the document */
+
+    if (!ctx->following
+        && (ctx->status == NGX_HTTP_LLM_CACHE_HIT
+            || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
+    {
         ngx_http_finalize_request(r, rc);
         return NGX_DONE;
     }
-
-    /* for as long as the upstream takes nobody needs the document */
 
     json_decref(ctx->doc);
     ctx->doc = NULL;
@@ -366,14 +379,17 @@ ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 
 
 /*
- * NGX_DECLINED: the request goes upstream; else the response's code, the
- * status being HIT where it was served from the cache.
+ * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one;
+ * else the response's code, the status being HIT or SHARED where it was served
+ * from the cache.
  */
 
 static ngx_int_t
 ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    ngx_int_t  rc;
+
     ngx_http_llm_cache_prepare_store(r, ctx);
 
     if (ctx->control.no_cache || ctx->control.max_age == 0) {
@@ -383,12 +399,30 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     } else if (ngx_http_test_predicates(r, ctx->conf->bypass) != NGX_OK) {
         ctx->reason = LLM_REASON_OPERATOR;
 
-    } else if (ngx_http_llm_cache_find(r, ctx) == NGX_OK) {
-        ctx->status = NGX_HTTP_LLM_CACHE_HIT;
-        ctx->reason = LLM_REASON_NONE;
-        ctx->may_store = 0;
+    } else {
+        rc = ngx_http_llm_cache_find(r, ctx);
 
-        return ngx_http_llm_cache_replay(r, ctx);
+        if (rc == NGX_OK) {
+            ctx->status = NGX_HTTP_LLM_CACHE_HIT;
+            ctx->reason = LLM_REASON_NONE;
+            ctx->may_store = 0;
+
+            if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+                return ngx_http_llm_cache_replay(r, ctx);
+            }
+
+            ngx_http_llm_cache_zone_release(&ctx->hold);
+
+            ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+            ngx_http_llm_cache_prepare_store(r, ctx);
+        }
+
+        if (rc == NGX_AGAIN) {
+            rc = ngx_http_llm_cache_follow(r, ctx);
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+        }
     }
 
     if (ctx->control.only_if_cached) {
@@ -404,18 +438,53 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->reason = LLM_REASON_NO_MEMORY;
     }
 
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+
+        if (ctx->failures) {
+            ngx_http_llm_cache_flight_taken_over(&ctx->writer);
+        }
+
+        ngx_http_llm_cache_lead(r, ctx);
+    }
+
     return NGX_DECLINED;
 }
 
 
-/* NGX_OK: a record that serves this client is held */
+/*
+ * NGX_OK: a record that serves this client is held; NGX_AGAIN: a flight is;
+ * else the request may lead one now.
+ */
 
 static ngx_int_t
 ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t   rc;
+    ngx_uint_t  kind;
 
-    rc = ngx_http_llm_cache_zone_get(ctx->conf->zone, ctx->key, &ctx->hold);
+    static uint32_t  sequence;
+
+    kind = ctx->ask.include_usage;
+
+    if (!ctx->conf->lock) {
+        /* nobody else's */
+        kind = ((uint32_t) ngx_pid << 16) + ++sequence * 2 + 2;
+    }
+
+    if (ctx->alone || ctx->control.only_if_cached
+        || (!ctx->conf->lock && !ctx->conf->ignore_client_abort))
+    {
+        rc = ngx_http_llm_cache_zone_get(ctx->conf->zone, ctx->key,
+                                         &ctx->hold);
+    } else {
+        rc = ngx_http_llm_cache_flight_enter(ctx->conf->zone, ctx->key, kind,
+                                             ctx->may_store, &ctx->hold,
+                                             &ctx->writer);
+    }
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
 
     ctx->status = (rc == NGX_BUSY) ? NGX_HTTP_LLM_CACHE_EXPIRED
                                    : NGX_HTTP_LLM_CACHE_MISS;
@@ -425,8 +494,7 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     }
 
     if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
-        && ngx_http_llm_cache_serves(ctx)
-        && ngx_http_llm_cache_make_body(r, ctx) == NGX_OK)
+        && ngx_http_llm_cache_serves(ctx))
     {
         return NGX_OK;
     }

@@ -7,6 +7,8 @@ static ngx_int_t ngx_http_llm_cache_write_status(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *status, ngx_str_t *key);
 static u_char *ngx_http_llm_cache_write_forward(u_char *p,
     ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_save_list(ngx_http_request_t *r,
+    llm_buf_t *meta, ngx_str_t *name);
 static void ngx_http_llm_cache_drop_headers(ngx_http_request_t *r,
     ngx_str_t *name);
 
@@ -16,7 +18,8 @@ static ngx_str_t  ngx_http_llm_cache_words[] = {
     ngx_string("HIT"),
     ngx_string("MISS"),
     ngx_string("BYPASS"),
-    ngx_string("EXPIRED")
+    ngx_string("EXPIRED"),
+    ngx_string("SHARED")
 };
 
 
@@ -34,6 +37,17 @@ static ngx_str_t  ngx_http_llm_cache_kept[] = {
     ngx_string("access-control-allow-origin"),
     ngx_string("access-control-allow-credentials"),
     ngx_string("access-control-expose-headers"),
+    ngx_null_string
+};
+
+
+/* and, of an error, what those who waited for the same answer get too */
+
+static ngx_str_t  ngx_http_llm_cache_kept_of_errors[] = {
+    ngx_string("retry-after"),
+    ngx_string("retry-after-ms"),
+    ngx_string("x-should-retry"),
+    ngx_string("www-authenticate"),
     ngx_null_string
 };
 
@@ -140,8 +154,9 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
     static ngx_str_t  key_name = ngx_string("X-LLM-Cache-Key");
     static ngx_str_t  cache_status_name = ngx_string("Cache-Status");
 
-    if (ctx->status != NGX_HTTP_LLM_CACHE_HIT) {
-
+    if (ctx->status != NGX_HTTP_LLM_CACHE_HIT
+        && ctx->status != NGX_HTTP_LLM_CACHE_SHARED)
+    {
         /* another cache of this kind may stand behind this one */
 
         ngx_http_llm_cache_drop_headers(r, &status_name);
@@ -251,6 +266,10 @@ ngx_http_llm_cache_write_forward(u_char *p, ngx_http_request_t *r,
     if (ctx->by_request) {
         fwd = "request";
 
+    } else if (ctx->status == NGX_HTTP_LLM_CACHE_SHARED) {
+        return ngx_cpymem(p, "llm-cache; fwd=uri-miss; collapsed",
+                          sizeof("llm-cache; fwd=uri-miss; collapsed") - 1);
+
     } else if (ctx->status == NGX_HTTP_LLM_CACHE_MISS) {
         fwd = "uri-miss";
 
@@ -303,11 +322,27 @@ ngx_http_llm_cache_drop_headers(ngx_http_request_t *r, ngx_str_t *name)
 ngx_int_t
 ngx_http_llm_cache_save_headers(ngx_http_request_t *r, llm_buf_t *meta)
 {
-    ngx_str_t                  *name;
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_save_list(r, meta, ngx_http_llm_cache_kept);
+
+    if (rc == NGX_OK && r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
+        rc = ngx_http_llm_cache_save_list(r, meta,
+                                          ngx_http_llm_cache_kept_of_errors);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_save_list(ngx_http_request_t *r, llm_buf_t *meta,
+    ngx_str_t *name)
+{
     ngx_table_elt_t            *h;
     ngx_http_llm_cache_walk_t   walk;
 
-    for (name = ngx_http_llm_cache_kept; name->len; name++) {
+    for ( /* void */ ; name->len; name++) {
 
         ngx_http_llm_cache_walk_headers(&walk, &r->headers_out.headers);
 

@@ -4,6 +4,7 @@
 
 
 static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_llm_cache_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_llm_cache_init_process(ngx_cycle_t *cycle);
 static void ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle);
 
@@ -29,7 +30,7 @@ ngx_module_t  ngx_http_llm_cache_module = {
     ngx_http_llm_cache_commands,           /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_http_llm_cache_state_init_module,  /* init module */
+    ngx_http_llm_cache_init_module,        /* init module */
     ngx_http_llm_cache_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -76,6 +77,24 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
 
 static ngx_int_t
+ngx_http_llm_cache_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_llm_cache_module);
+
+    if (ngx_http_llm_cache_wake_init_module(cycle, mcf && mcf->zones.nelts)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_llm_cache_state_init_module(cycle);
+}
+
+
+static ngx_int_t
 ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                       i;
@@ -92,6 +111,8 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
     if (mcf == NULL) {
         return NGX_OK;
     }
+
+    ngx_http_llm_cache_wake_init_process(cycle);
 
     zones = mcf->zones.elts;
 

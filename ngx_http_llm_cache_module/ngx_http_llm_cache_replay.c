@@ -63,15 +63,32 @@ ngx_int_t
 ngx_http_llm_cache_replay(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    off_t         len;
     ngx_int_t     rc;
     ngx_chain_t  *cl;
 
-    r->headers_out.status = ctx->record.status;
-    r->headers_out.content_length_n = 0;
+    len = 0;
 
     for (cl = ctx->out; cl; cl = cl->next) {
-        r->headers_out.content_length_n += ngx_buf_size(cl->buf);
+        len += ngx_buf_size(cl->buf);
     }
+
+    rc = ngx_http_llm_cache_replay_head(r, ctx, len);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, ctx->out);
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, off_t len)
+{
+    r->headers_out.status = ctx->record.status;
+    r->headers_out.content_length_n = len;
 
     r->disable_not_modified = 1;
 
@@ -81,13 +98,70 @@ ngx_http_llm_cache_replay(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_send_header(r);
+    return ngx_http_send_header(r);
+}
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
+
+ngx_int_t
+ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_node_t *node, size_t end, ngx_uint_t last,
+    ngx_chain_t **out)
+{
+    size_t        n;
+    u_char       *p;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, **ll;
+
+    b = NULL;
+    ll = out;
+    *out = NULL;
+
+    if (ctx->cursor.chunk == NULL) {
+        ctx->cursor.chunk = node->chunks;
+        ctx->cursor.offset = 0;
     }
 
-    return ngx_http_output_filter(r, ctx->out);
+    while (ctx->shown < end || (last && b == NULL)) {
+
+        cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        b = cl->buf;
+
+        ngx_memzero(b, sizeof(ngx_buf_t));
+        b->tag = (ngx_buf_tag_t) &ngx_http_llm_cache_module;
+
+        *ll = cl;
+        ll = &cl->next;
+        *ll = NULL;
+
+        if (ctx->shown == end) {
+            break;
+        }
+
+        n = ngx_http_llm_cache_zone_piece(&ctx->cursor, ctx->shown, end, &p);
+        if (n == 0) {
+            return NGX_ERROR;
+        }
+
+        b->start = p;
+        b->pos = p;
+        b->last = p + n;
+        b->end = p + n;
+        b->memory = 1;
+
+        ctx->shown += n;
+    }
+
+    if (b) {
+        b->flush = 1;
+        b->last_buf = last;
+        b->last_in_chain = last;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -242,7 +316,8 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
         usage.end = rec->usage_end;
     }
 
-    mark = ctx->conf->mark && rec->mark < usage.start;
+    mark = ctx->conf->mark && ctx->status == NGX_HTTP_LLM_CACHE_HIT
+           && rec->mark < usage.start;
 
     cursor.chunk = ctx->hold.node->chunks;
     cursor.offset = 0;

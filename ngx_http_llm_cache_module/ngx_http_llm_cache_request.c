@@ -84,6 +84,9 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 {
     ngx_http_llm_cache_restore_encodings(ctx);
 
+    ngx_http_llm_cache_unfollow(ctx);
+    ngx_http_llm_cache_lead_end(ctx);
+
     ngx_http_llm_cache_zone_release(&ctx->hold);
     ngx_http_llm_cache_zone_abandon(&ctx->writer);
 
@@ -95,6 +98,11 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->has_key = 0;
     ctx->may_store = 0;
     ctx->recording = 0;
+    ctx->unstored = 0;
+    ctx->alone = 0;
+    ctx->again = 0;
+    ctx->failures = 0;
+    ctx->waiter.data = NULL;
     ctx->by_request = 0;
     ctx->only_if_cached = 0;
 }

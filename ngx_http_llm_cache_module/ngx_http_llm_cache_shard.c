@@ -1,3 +1,4 @@
+#include "ngx_http_llm_cache_flight.h"
 #include "ngx_http_llm_cache_holds.h"
 #include "ngx_http_llm_cache_shard.h"
 
@@ -210,7 +211,7 @@ ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
         i = (i + 1) % NGX_HTTP_LLM_CACHE_HELD;
     }
 
-    slot->held[i] = node;
+    slot->held[i] = (uintptr_t) node;
     slot->hint = (i + 1) % NGX_HTTP_LLM_CACHE_HELD;
     slot->n++;
 
@@ -218,14 +219,43 @@ ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
     hold->node = node;
     hold->slot = slot;
     hold->index = i;
+    hold->part = NGX_HTTP_LLM_CACHE_READER;
 
     return NGX_OK;
 }
 
 
 void
+ngx_http_llm_cache_shard_take_part(ngx_http_llm_cache_hold_t *hold,
+    ngx_uint_t part)
+{
+    hold->part = part;
+    hold->slot->held[hold->index] |= part;
+}
+
+
+void
+ngx_http_llm_cache_shard_drop(ngx_http_llm_cache_shard_t *shard,
+    uintptr_t held)
+{
+    ngx_uint_t                  part;
+    ngx_http_llm_cache_node_t  *node;
+
+    part = held & (NGX_HTTP_LLM_CACHE_FOLLOWER|NGX_HTTP_LLM_CACHE_LEADER);
+    node = (ngx_http_llm_cache_node_t *) (held - part);
+
+    if (part) {
+        ngx_http_llm_cache_flight_leave(shard, node, part);
+    }
+
+    ngx_http_llm_cache_shard_unref(shard, node);
+}
+
+
+void
 ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
 {
+    uintptr_t                    held;
     ngx_uint_t                   broken, garbage;
     ngx_http_llm_cache_slot_t   *slot;
     ngx_http_llm_cache_shard_t  *shard;
@@ -237,14 +267,15 @@ ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
 
     /* a zone cannot have been emptied while this worker held a record */
 
-    slot->held[hold->index] = NULL;
+    held = slot->held[hold->index];
+    slot->held[hold->index] = 0;
     slot->hint = hold->index;
     slot->n--;
 
     garbage = 0;
 
     if (!broken) {
-        ngx_http_llm_cache_shard_unref(shard, hold->node);
+        ngx_http_llm_cache_shard_drop(shard, held);
         garbage = shard->sh->garbage != NULL;
         ngx_http_llm_cache_shard_unlock(shard);
     }
@@ -334,6 +365,38 @@ ngx_http_llm_cache_shard_find(ngx_http_llm_cache_shard_t *shard,
     }
 
     return link;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold)
+{
+    time_t                       now;
+    ngx_http_llm_cache_node_t   *node, **link;
+
+    now = ngx_time();
+    link = ngx_http_llm_cache_shard_find(shard, key);
+    node = *link;
+
+    if (node == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (now - (time_t) node->used >= shard->zone->inactive) {
+        ngx_http_llm_cache_shard_unlink(shard, link);
+        return NGX_DECLINED;
+    }
+
+    if ((time_t) node->expires <= now) {
+        return NGX_BUSY;
+    }
+
+    node->used = (uint32_t) now;
+    node->frequency++;
+    node->asked = 1;
+
+    return ngx_http_llm_cache_shard_hold(shard, node, hold);
 }
 
 

@@ -12,13 +12,17 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      3
+#define NGX_HTTP_LLM_CACHE_LAYOUT      4
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
 
 
-/* what one worker holds; a page */
+/* buckets of a shard's flights */
+#define NGX_HTTP_LLM_CACHE_FLIGHTS     256
+
+
+/* what one worker holds; a page.  The low bits tell the part in a flight */
 
 #define NGX_HTTP_LLM_CACHE_HELD                                               \
     ((4096 - 4 * sizeof(void *)) / sizeof(void *))
@@ -28,7 +32,7 @@ struct ngx_http_llm_cache_slot_s {
     ngx_pid_t                    pid;        /* 0: free */
     ngx_uint_t                   n;
     ngx_uint_t                   hint;
-    ngx_http_llm_cache_node_t   *held[NGX_HTTP_LLM_CACHE_HELD];
+    uintptr_t                    held[NGX_HTTP_LLM_CACHE_HELD];
 };
 
 
@@ -64,6 +68,12 @@ struct ngx_http_llm_cache_sh_s {
     volatile ngx_uint_t          broken;     /* somebody died there */
     ngx_uint_t                   full;       /* warned about */
 
+    ngx_http_llm_cache_flight_t *flights[NGX_HTTP_LLM_CACHE_FLIGHTS];
+    ngx_uint_t                   flying;
+    ngx_uint_t                   flown;      /* totals */
+    ngx_uint_t                   followers;
+    ngx_uint_t                   takeovers;
+
     ngx_uint_t                   changes;    /* of the index */
     ngx_http_llm_cache_saved_state_t  state; /* in the first shard */
 };
@@ -84,9 +94,17 @@ void ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard);
 
 ngx_int_t ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, ngx_http_llm_cache_hold_t *hold);
+void ngx_http_llm_cache_shard_take_part(ngx_http_llm_cache_hold_t *hold,
+    ngx_uint_t part);
+/* gives back one place of a slot */
+void ngx_http_llm_cache_shard_drop(ngx_http_llm_cache_shard_t *shard,
+    uintptr_t held);
 void ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node);
 
+/* as ngx_http_llm_cache_zone_get() */
+ngx_int_t ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold);
 ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_find(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,

@@ -12,7 +12,12 @@ typedef enum {
     NGX_HTTP_LLM_CACHE_VAR_DIALECT,
     NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS,
     NGX_HTTP_LLM_CACHE_VAR_COMPLETION_TOKENS,
-    NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS
+    NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS,
+    NGX_HTTP_LLM_CACHE_VAR_FLIGHTS,
+    NGX_HTTP_LLM_CACHE_VAR_FOLLOWERS,
+    NGX_HTTP_LLM_CACHE_VAR_TAKEOVERS,
+    NGX_HTTP_LLM_CACHE_VAR_FLYING,
+    NGX_HTTP_LLM_CACHE_VAR_FREE
 } ngx_http_llm_cache_variable_e;
 
 
@@ -20,6 +25,10 @@ static ngx_int_t ngx_http_llm_cache_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_set_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t n);
 static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_set_value(ngx_http_request_t *r,
@@ -65,6 +74,26 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
     { ngx_string("llm_cache_saved_tokens"), NULL,
       ngx_http_llm_cache_number_variable,
       NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_zone_flights"), NULL,
+      ngx_http_llm_cache_zone_variable,
+      NGX_HTTP_LLM_CACHE_VAR_FLIGHTS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_zone_followers"), NULL,
+      ngx_http_llm_cache_zone_variable,
+      NGX_HTTP_LLM_CACHE_VAR_FOLLOWERS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_zone_takeovers"), NULL,
+      ngx_http_llm_cache_zone_variable,
+      NGX_HTTP_LLM_CACHE_VAR_TAKEOVERS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_zone_flying"), NULL,
+      ngx_http_llm_cache_zone_variable,
+      NGX_HTTP_LLM_CACHE_VAR_FLYING, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_zone_free"), NULL,
+      ngx_http_llm_cache_zone_variable,
+      NGX_HTTP_LLM_CACHE_VAR_FREE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("llm_request_"), NULL, ngx_http_llm_cache_request_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
@@ -189,9 +218,7 @@ static ngx_int_t
 ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char                    *p;
     int64_t                    n;
-    llm_str_t                  value;
     ngx_uint_t                 hit;
     ngx_http_llm_cache_ctx_t  *ctx;
 
@@ -224,11 +251,70 @@ ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS:
-        n = hit ? ngx_max(ctx->prompt_tokens, 0)
+        n = hit || ctx->status == NGX_HTTP_LLM_CACHE_SHARED
+                ? ngx_max(ctx->prompt_tokens, 0)
                   + ngx_max(ctx->completion_tokens, 0)
                 : 0;
         break;
     }
+
+    return ngx_http_llm_cache_set_number(r, v, n);
+}
+
+
+/* of the zone that this location uses */
+
+static ngx_int_t
+ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    int64_t                            n;
+    ngx_http_llm_cache_loc_conf_t     *conf;
+    ngx_http_llm_cache_flight_stat_t   stat;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
+
+    if (conf->zone == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_llm_cache_flight_stat(conf->zone, &stat);
+
+    switch (data) {
+
+    case NGX_HTTP_LLM_CACHE_VAR_FLIGHTS:
+        n = stat.flights;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_FOLLOWERS:
+        n = stat.followers;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_TAKEOVERS:
+        n = stat.takeovers;
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_FLYING:
+        n = stat.flying;
+        break;
+
+    default: /* NGX_HTTP_LLM_CACHE_VAR_FREE */
+        n = stat.free;
+    }
+
+    return ngx_http_llm_cache_set_number(r, v, n);
+}
+
+
+/* a negative number is none */
+
+static ngx_int_t
+ngx_http_llm_cache_set_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t n)
+{
+    u_char     *p;
+    llm_str_t   value;
 
     value.len = 0;
     value.data = NULL;

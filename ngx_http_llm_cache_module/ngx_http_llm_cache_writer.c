@@ -1,3 +1,4 @@
+#include "ngx_http_llm_cache_flight.h"
 #include "ngx_http_llm_cache_shard.h"
 
 
@@ -9,6 +10,8 @@ static ngx_int_t ngx_http_llm_cache_zone_add_chunk(
     size_t size);
 static size_t ngx_http_llm_cache_zone_chunk_size(size_t left);
 static void ngx_http_llm_cache_zone_trim(ngx_http_llm_cache_writer_t *w);
+static ngx_uint_t ngx_http_llm_cache_zone_may_trim(
+    ngx_http_llm_cache_writer_t *w);
 
 
 ngx_int_t
@@ -254,6 +257,39 @@ ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w, size_t offset,
 }
 
 
+/*
+ * Nobody may read from a chunk that is replaced.  Who joins the flight now has
+ * to wait until the record is in the index.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_zone_may_trim(ngx_http_llm_cache_writer_t *w)
+{
+    ngx_uint_t                    unread;
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = w->hold.node->flight;
+
+    if (flight == NULL) {
+        return 1;
+    }
+
+    if (w->shown || ngx_http_llm_cache_shard_lock(w->hold.shard) != NGX_OK) {
+        return 0;
+    }
+
+    unread = flight->parts == 1;
+
+    if (unread) {
+        flight->state = NGX_HTTP_LLM_CACHE_CLOSING;
+    }
+
+    ngx_http_llm_cache_shard_unlock(w->hold.shard);
+
+    return unread;
+}
+
+
 ngx_int_t
 ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     const u_char *key, time_t created, time_t expires, uint32_t weight)
@@ -264,10 +300,16 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     shard = w->hold.shard;
     node = w->hold.node;
 
-    ngx_http_llm_cache_zone_trim(w);
+    if (ngx_http_llm_cache_zone_may_trim(w)) {
+        ngx_http_llm_cache_zone_trim(w);
+    }
 
     if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
-        ngx_http_llm_cache_zone_abandon(w);
+
+        if (node->flight == NULL) {
+            ngx_http_llm_cache_zone_abandon(w);
+        }
+
         return NGX_DECLINED;
     }
 
@@ -281,9 +323,16 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     ngx_http_llm_cache_shard_link(shard, node);
     ngx_http_llm_cache_shard_expire(shard);
 
+    if (node->flight) {
+        node->flight->len = w->len;
+        ngx_http_llm_cache_flight_stored(shard, node->flight);
+    }
+
     ngx_http_llm_cache_shard_unlock(shard);
 
-    ngx_http_llm_cache_zone_release(&w->hold);
+    if (w->hold.part == NGX_HTTP_LLM_CACHE_READER) {
+        ngx_http_llm_cache_zone_release(&w->hold);
+    }
 
     return NGX_OK;
 }

@@ -219,10 +219,10 @@ ngx_http_llm_cache_zone_reap_slot(ngx_http_llm_cache_shard_t *shard,
 
     for (i = 0; i < NGX_HTTP_LLM_CACHE_HELD; i++) {
         if (slot->held[i] && !broken) {
-            ngx_http_llm_cache_shard_unref(shard, slot->held[i]);
+            ngx_http_llm_cache_shard_drop(shard, slot->held[i]);
         }
 
-        slot->held[i] = NULL;
+        slot->held[i] = 0;
     }
 
     slot->n = 0;
@@ -238,39 +238,16 @@ ngx_int_t
 ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold)
 {
-    time_t                       now;
     ngx_int_t                    rc;
-    ngx_http_llm_cache_node_t   *node, **link;
     ngx_http_llm_cache_shard_t  *shard;
 
-    now = ngx_time();
     shard = ngx_http_llm_cache_zone_shard(zone, key);
 
     if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    link = ngx_http_llm_cache_shard_find(shard, key);
-    node = *link;
-
-    if (node == NULL) {
-        rc = NGX_DECLINED;
-
-    } else if (now - (time_t) node->used >= zone->inactive) {
-        ngx_http_llm_cache_shard_unlink(shard, link);
-        rc = NGX_DECLINED;
-
-    } else if ((time_t) node->expires <= now) {
-        rc = NGX_BUSY;
-
-    } else {
-
-        node->used = (uint32_t) now;
-        node->frequency++;
-        node->asked = 1;
-
-        rc = ngx_http_llm_cache_shard_hold(shard, node, hold);
-    }
+    rc = ngx_http_llm_cache_shard_get(shard, key, hold);
 
     ngx_http_llm_cache_shard_unlock(shard);
 

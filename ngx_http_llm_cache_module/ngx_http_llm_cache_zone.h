@@ -32,13 +32,17 @@ struct ngx_http_llm_cache_chunk_s {
 };
 
 
-typedef struct ngx_http_llm_cache_node_s  ngx_http_llm_cache_node_t;
+typedef struct ngx_http_llm_cache_node_s    ngx_http_llm_cache_node_t;
+
+/* see ngx_http_llm_cache_flight.h */
+typedef struct ngx_http_llm_cache_flight_s  ngx_http_llm_cache_flight_t;
 
 struct ngx_http_llm_cache_node_s {
     u_char                       key[LLM_KEY_LEN];
     ngx_http_llm_cache_node_t   *next;       /* in the bucket, or garbage */
     ngx_rbtree_node_t            rank;       /* by priority */
     ngx_http_llm_cache_chunk_t  *chunks;
+    ngx_http_llm_cache_flight_t *flight;     /* while somebody takes part */
     uint32_t                     refs;       /* the index's and the holders' */
     uint32_t                     created;    /* seconds since the epoch */
     uint32_t                     expires;
@@ -100,6 +104,7 @@ typedef struct {
     ngx_http_llm_cache_node_t   *node;
     ngx_http_llm_cache_slot_t   *slot;
     ngx_uint_t                   index;
+    ngx_uint_t                   part;       /* in the node's flight */
 } ngx_http_llm_cache_hold_t;
 
 
@@ -110,6 +115,7 @@ typedef struct {
     ngx_http_llm_cache_chunk_t **last;       /* the link to the last chunk */
     size_t                       len;
     size_t                       expected;   /* total length, 0: unknown */
+    ngx_uint_t                   shown;      /* chunks are being sent */
 } ngx_http_llm_cache_writer_t;
 
 
@@ -177,7 +183,10 @@ ngx_int_t ngx_http_llm_cache_zone_append(ngx_http_llm_cache_writer_t *w,
 void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
     size_t offset, const u_char *data, size_t len);
 
-/* makes the record visible in place of the key's older one; the writer ends */
+/*
+ * Makes the record visible in place of the key's older one; the writer ends.
+ * One that leads a flight holds the record until it is abandoned.
+ */
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     const u_char *key, time_t created, time_t expires, uint32_t weight);
 void ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w);

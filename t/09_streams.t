@@ -104,29 +104,6 @@ passes_and_hits('large events under buffering', qr/(?:data: .*\n\n){2}/,
     qr/\[DONE\]/, '/buffered' . chat_uri(), chat('large',
     stream => json_true), size => 40_000, events => 30);
 
-# two equal requests at once: each its own answer, and one of them is kept
-
-my @both = map { my $client = $nginx->client;
-    $client->send($nginx->request_text(chat_uri(), chat('both',
-        stream => json_true), mock => { hold => [2, 'both'] }));
-    $client } 1, 2;
-
-$_->received(qr/data: /) for @both;
-ok($mock->wait_for(sub { $mock->waiting('both') == 2 }), 'two at once');
-$mock->release('both');
-
-my @bodies = map { my $response = $_->response; $_->close;
-    $response->body } @both;
-
-isnt($bodies[0], $bodies[1], 'two at once: each its own');
-like($_, qr/^data: .*\[DONE\]\n\n\z/s, 'two at once: complete') for @bodies;
-
-my $kept;
-
-$nginx->wait_until(sub { $kept = $nginx->post(chat_uri(), chat('both',
-    stream => json_true)); return $kept->cache eq 'HIT' });
-ok((grep { $_ eq $kept->body } @bodies), 'two at once: one of them is kept');
-
 # odd pieces
 
 my $steady = nginx(location => 'llm_cache on;', server =>

@@ -1,0 +1,389 @@
+#include "ngx_http_llm_cache_flight.h"
+#include "ngx_http_llm_cache_shard.h"
+#include "ngx_http_llm_cache_wake.h"
+
+#include <signal.h>
+
+
+static ngx_http_llm_cache_flight_t **ngx_http_llm_cache_flight_bucket(
+    ngx_http_llm_cache_shard_t *shard, const u_char *key);
+static ngx_http_llm_cache_flight_t *ngx_http_llm_cache_flight_find(
+    ngx_http_llm_cache_shard_t *shard, const u_char *key, ngx_uint_t kind);
+static ngx_int_t ngx_http_llm_cache_flight_join(
+    ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_flight_t *flight,
+    ngx_http_llm_cache_hold_t *hold);
+static ngx_int_t ngx_http_llm_cache_flight_lead(
+    ngx_http_llm_cache_shard_t *shard, const u_char *key, ngx_uint_t kind,
+    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again);
+static void ngx_http_llm_cache_flight_unlist(
+    ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_flight_t *flight);
+
+
+ngx_int_t
+ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_uint_t kind, ngx_uint_t lead,
+    ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i, again;
+    ngx_http_llm_cache_shard_t   *shard;
+    ngx_http_llm_cache_flight_t  *flight;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    ngx_memzero(w, sizeof(ngx_http_llm_cache_writer_t));
+
+    rc = NGX_DECLINED;
+    again = 1;
+
+    for (i = 0; again && i < NGX_HTTP_LLM_CACHE_EVICT_MAX; i++) {
+
+        again = 0;
+
+        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_http_llm_cache_shard_get(shard, key, hold);
+
+        if (rc != NGX_OK) {
+            flight = ngx_http_llm_cache_flight_find(shard, key, kind);
+
+            if (flight) {
+                if (ngx_http_llm_cache_flight_join(shard, flight, hold)
+                    == NGX_OK)
+                {
+                    rc = NGX_AGAIN;
+                }
+
+            } else if (lead) {
+                (void) ngx_http_llm_cache_flight_lead(shard, key, kind, w,
+                                                      &again);
+            }
+        }
+
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    return rc;
+}
+
+
+static ngx_http_llm_cache_flight_t **
+ngx_http_llm_cache_flight_bucket(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key)
+{
+    return &shard->sh->flights[key[0] % NGX_HTTP_LLM_CACHE_FLIGHTS];
+}
+
+
+static ngx_http_llm_cache_flight_t *
+ngx_http_llm_cache_flight_find(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key, ngx_uint_t kind)
+{
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = *ngx_http_llm_cache_flight_bucket(shard, key);
+
+    for ( /* void */ ; flight; flight = flight->next) {
+        if (flight->kind == kind
+            && ngx_memcmp(flight->node->key, key, LLM_KEY_LEN) == 0)
+        {
+            return flight;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_flight_join(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight, ngx_http_llm_cache_hold_t *hold)
+{
+    /* making room for a slot may evict, but nothing that takes part */
+
+    if (ngx_http_llm_cache_shard_hold(shard, flight->node, hold) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_llm_cache_shard_take_part(hold, NGX_HTTP_LLM_CACHE_FOLLOWER);
+
+    flight->parts++;
+    shard->sh->followers++;
+
+    ngx_http_llm_cache_wake_watch(flight);
+
+    (void) ngx_atomic_fetch_add(&flight->followers, 1);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key, ngx_uint_t kind, ngx_http_llm_cache_writer_t *w,
+    ngx_uint_t *again)
+{
+    ngx_http_llm_cache_node_t     *node;
+    ngx_http_llm_cache_flight_t   *flight, **bucket;
+
+    flight = ngx_http_llm_cache_shard_alloc(shard,
+                                       sizeof(ngx_http_llm_cache_flight_t),
+                                       again);
+    if (flight == NULL) {
+        return NGX_DECLINED;
+    }
+
+    node = ngx_http_llm_cache_shard_alloc(shard,
+                                          sizeof(ngx_http_llm_cache_node_t),
+                                          again);
+    if (node == NULL) {
+        ngx_slab_free_locked(shard->pool, flight);
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(node, sizeof(ngx_http_llm_cache_node_t));
+    ngx_memzero(flight, sizeof(ngx_http_llm_cache_flight_t));
+
+    if (ngx_http_llm_cache_shard_hold(shard, node, &w->hold) != NGX_OK) {
+        ngx_slab_free_locked(shard->pool, flight);
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(node->key, key, LLM_KEY_LEN);
+    node->flight = flight;
+
+    flight->node = node;
+    flight->leader = ngx_pid;
+    flight->cycle = ngx_http_llm_cache_wake_cycle();
+    flight->kind = (uint32_t) kind;
+    flight->state = NGX_HTTP_LLM_CACHE_FLYING;
+    flight->parts = 1;
+    flight->listed = 1;
+
+    bucket = ngx_http_llm_cache_flight_bucket(shard, key);
+    flight->next = *bucket;
+    *bucket = flight;
+
+    shard->sh->flown++;
+    shard->sh->flying++;
+
+    ngx_http_llm_cache_shard_take_part(&w->hold, NGX_HTTP_LLM_CACHE_LEADER);
+
+    w->last = &node->chunks;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_llm_cache_flight_taken_over(ngx_http_llm_cache_writer_t *w)
+{
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = w->hold.shard;
+
+    if (ngx_http_llm_cache_shard_lock(shard) == NGX_OK) {
+        shard->sh->takeovers++;
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+}
+
+
+static void
+ngx_http_llm_cache_flight_unlist(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    ngx_http_llm_cache_flight_t  **link;
+
+    if (!flight->listed) {
+        return;
+    }
+
+    link = ngx_http_llm_cache_flight_bucket(shard, flight->node->key);
+
+    while (*link != flight) {
+        link = &(*link)->next;
+    }
+
+    *link = flight->next;
+    flight->listed = 0;
+}
+
+
+void
+ngx_http_llm_cache_flight_publish(ngx_http_llm_cache_writer_t *w)
+{
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = w->hold.node->flight;
+
+    /* the bytes before the length, the length before who is told of it */
+
+    ngx_memory_barrier();
+
+    flight->len = w->len;
+
+    if (flight->state == NGX_HTTP_LLM_CACHE_FLYING) {
+        ngx_memory_barrier();
+        flight->state = NGX_HTTP_LLM_CACHE_FILLING;
+    }
+
+    ngx_memory_barrier();
+
+    if (flight->followers) {
+        ngx_http_llm_cache_wake(flight);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w)
+{
+    ngx_http_llm_cache_shard_t   *shard;
+    ngx_http_llm_cache_flight_t  *flight;
+
+    shard = w->hold.shard;
+    flight = w->hold.node->flight;
+
+    if (ngx_http_llm_cache_shard_lock(shard) == NGX_OK) {
+        ngx_http_llm_cache_flight_unlist(shard, flight);
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    return flight->followers;
+}
+
+
+void
+ngx_http_llm_cache_flight_end(ngx_http_llm_cache_writer_t *w,
+    ngx_http_llm_cache_flight_state_e state)
+{
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = w->hold.node->flight;
+
+    (void) ngx_http_llm_cache_flight_close(w);
+
+    ngx_memory_barrier();
+
+    flight->len = w->len;
+
+    ngx_memory_barrier();
+
+    flight->state = state;
+
+    ngx_http_llm_cache_wake(flight);
+}
+
+
+void
+ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    ngx_http_llm_cache_flight_unlist(shard, flight);
+
+    ngx_memory_barrier();
+
+    flight->state = NGX_HTTP_LLM_CACHE_STORED;
+
+    ngx_http_llm_cache_wake(flight);
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_flight_orphaned(ngx_http_llm_cache_hold_t *hold)
+{
+    ngx_uint_t                    locked;
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = hold->node->flight;
+
+    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED
+        || flight->leader == ngx_pid
+        || kill(flight->leader, 0) == 0
+        || ngx_errno != ESRCH)
+    {
+        return 0;
+    }
+
+    locked = ngx_http_llm_cache_shard_lock(hold->shard) == NGX_OK;
+
+    if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
+
+        if (locked) {
+            ngx_http_llm_cache_flight_unlist(hold->shard, flight);
+        }
+
+        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+        ngx_http_llm_cache_wake(flight);
+    }
+
+    if (locked) {
+        ngx_http_llm_cache_shard_unlock(hold->shard);
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node, ngx_uint_t part)
+{
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = node->flight;
+
+    if (part == NGX_HTTP_LLM_CACHE_FOLLOWER) {
+        (void) ngx_atomic_fetch_add(&flight->followers, -1);
+
+    } else if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
+
+        ngx_http_llm_cache_flight_unlist(shard, flight);
+
+        ngx_memory_barrier();
+
+        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+
+        ngx_http_llm_cache_wake(flight);
+    }
+
+    if (--flight->parts == 0) {
+        ngx_http_llm_cache_flight_unlist(shard, flight);
+
+        node->flight = NULL;
+        shard->sh->flying--;
+
+        ngx_slab_free_locked(shard->pool, flight);
+    }
+}
+
+
+void
+ngx_http_llm_cache_flight_stat(ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_flight_stat_t *stat)
+{
+    ngx_uint_t                   i;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    ngx_memzero(stat, sizeof(ngx_http_llm_cache_flight_stat_t));
+
+    for (i = 0; i < zone->n; i++) {
+
+        shard = &zone->shards[i];
+
+        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+            continue;
+        }
+
+        stat->flights += shard->sh->flown;
+        stat->followers += shard->sh->followers;
+        stat->takeovers += shard->sh->takeovers;
+        stat->flying += shard->sh->flying;
+        stat->free += shard->pool->pfree * ngx_pagesize;
+
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+}

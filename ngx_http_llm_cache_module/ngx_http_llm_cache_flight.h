@@ -1,0 +1,115 @@
+/*
+ * Flights: upstream calls in progress, in a zone's shared memory.  The record
+ * being filled is the flight's buffer, which followers in any worker read as
+ * it grows.  It knows no request.
+ *
+ * A flight belongs to its leader and its followers, who hold its node; the
+ * last one to leave frees it.  What a dead worker took part in is given back
+ * by its slot, as all that it held.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_CACHE_FLIGHT_H_INCLUDED_
+#define _NGX_HTTP_LLM_CACHE_FLIGHT_H_INCLUDED_
+
+
+#include "ngx_http_llm_cache_zone.h"
+
+
+/* how a hold takes part in a flight */
+
+#define NGX_HTTP_LLM_CACHE_READER      0     /* not at all */
+#define NGX_HTTP_LLM_CACHE_FOLLOWER    1
+#define NGX_HTTP_LLM_CACHE_LEADER      2
+
+/* workers are told apart by so many bits; those beyond share them */
+#define NGX_HTTP_LLM_CACHE_WATCH       256
+#define NGX_HTTP_LLM_CACHE_WATCH_WORDS                                        \
+    (NGX_HTTP_LLM_CACHE_WATCH / 8 / sizeof(ngx_atomic_uint_t))
+
+
+typedef enum {
+    NGX_HTTP_LLM_CACHE_FLYING = 1,           /* nothing to be read yet */
+    NGX_HTTP_LLM_CACHE_FILLING,              /* the record can be read */
+    NGX_HTTP_LLM_CACHE_CLOSING,              /* not just now */
+    NGX_HTTP_LLM_CACHE_STORED,               /* complete */
+    NGX_HTTP_LLM_CACHE_ENDED,                /* complete, but not stored */
+    NGX_HTTP_LLM_CACHE_FAILED,               /* to be tried again */
+    NGX_HTTP_LLM_CACHE_ALONE                 /* each one for itself */
+} ngx_http_llm_cache_flight_state_e;
+
+
+struct ngx_http_llm_cache_flight_s {
+    ngx_http_llm_cache_flight_t *next;       /* in the bucket */
+    ngx_http_llm_cache_node_t   *node;
+    ngx_pid_t                    leader;
+    ngx_uint_t                   cycle;      /* of the leader */
+    uint32_t                     parts;      /* leader and followers */
+    uint32_t                     listed;     /* who comes may join */
+    uint32_t                     kind;
+
+    /* read without the lock */
+    volatile ngx_atomic_uint_t   state;
+    volatile ngx_atomic_uint_t   len;        /* bytes that can be read */
+    volatile ngx_atomic_uint_t   followers;
+    volatile ngx_atomic_uint_t   watch[NGX_HTTP_LLM_CACHE_WATCH_WORDS];
+};
+
+
+typedef struct {
+    ngx_uint_t                   flights;    /* totals */
+    ngx_uint_t                   followers;
+    ngx_uint_t                   takeovers;
+    ngx_uint_t                   flying;     /* now */
+    size_t                       free;       /* bytes of free pages */
+} ngx_http_llm_cache_flight_stat_t;
+
+
+/*
+ * Looks for a fresh record, a flight of this key and kind to join, or begins
+ * one where "lead" is set.  NGX_OK: the record is held; NGX_AGAIN: a flight is
+ * held as its follower; NGX_DECLINED, NGX_BUSY (an expired record): neither,
+ * and w->hold.node tells whether this request leads now.
+ */
+ngx_int_t ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_uint_t kind, ngx_uint_t lead,
+    ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w);
+
+/* counts a flight that takes the place of a failed one */
+void ngx_http_llm_cache_flight_taken_over(ngx_http_llm_cache_writer_t *w);
+
+/* what was appended until now may be read */
+void ngx_http_llm_cache_flight_publish(ngx_http_llm_cache_writer_t *w);
+
+/* nobody joins any more; the number of those who follow */
+ngx_uint_t ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w);
+
+/* nobody joins any more, and all are told that it came to this */
+void ngx_http_llm_cache_flight_end(ngx_http_llm_cache_writer_t *w,
+    ngx_http_llm_cache_flight_state_e state);
+
+/* ends the flight of a leader whose process is gone; 0 when it is there */
+ngx_uint_t ngx_http_llm_cache_flight_orphaned(
+    ngx_http_llm_cache_hold_t *hold);
+
+void ngx_http_llm_cache_flight_stat(ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_flight_stat_t *stat);
+
+
+/* under the shard's lock, for the zone's own files */
+
+void ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t *node, ngx_uint_t part);
+void ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight);
+
+
+static ngx_inline ngx_http_llm_cache_flight_t *
+ngx_http_llm_cache_leads(ngx_http_llm_cache_writer_t *w)
+{
+    return w->hold.node && w->hold.part == NGX_HTTP_LLM_CACHE_LEADER
+           ? w->hold.node->flight : NULL;
+}
+
+
+#endif /* _NGX_HTTP_LLM_CACHE_FLIGHT_H_INCLUDED_ */

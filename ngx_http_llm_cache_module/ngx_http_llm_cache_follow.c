@@ -1,0 +1,421 @@
+#include "ngx_http_llm_cache.h"
+
+
+/* flights that may fail before a follower goes upstream by itself */
+#define NGX_HTTP_LLM_CACHE_TRIES    2
+
+/* lock timeouts that may pass in the middle of an answer without a byte */
+#define NGX_HTTP_LLM_CACHE_SILENCE  10
+
+
+static ngx_int_t ngx_http_llm_cache_follow_step(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_follow_failed(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_flight_state_e state);
+static ngx_int_t ngx_http_llm_cache_follow_whole(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t end, ngx_uint_t last);
+static void ngx_http_llm_cache_shared(ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_follow_handler(void *data);
+static void ngx_http_llm_cache_follow_timeout(ngx_event_t *ev);
+static void ngx_http_llm_cache_follow_write(ngx_http_request_t *r);
+static void ngx_http_llm_cache_follow_done(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc);
+
+
+ngx_int_t
+ngx_http_llm_cache_follow(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    ngx_msec_t  waited;
+
+    if (ctx->waiter.data == NULL) {
+        ctx->waiter.data = r;
+        ctx->waiter.handler = ngx_http_llm_cache_follow_handler;
+
+        ctx->timer.data = r;
+        ctx->timer.handler = ngx_http_llm_cache_follow_timeout;
+        ctx->timer.log = r->connection->log;
+
+        ctx->since = ngx_current_msec;
+    }
+
+    waited = ngx_current_msec - ctx->since;
+
+    if (waited >= ctx->conf->lock_timeout
+        || ngx_http_llm_cache_wait(&ctx->waiter, &ctx->hold) != NGX_OK)
+    {
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+        ctx->alone = 1;
+        return NGX_DECLINED;
+    }
+
+    ctx->following = 1;
+    ctx->tailing = 0;
+
+    /* what came between joining and waiting */
+
+    rc = ngx_http_llm_cache_follow_step(r, ctx);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_llm_cache_unfollow(ctx);
+
+        if (rc == NGX_DECLINED) {
+            ngx_http_llm_cache_zone_release(&ctx->hold);
+            ctx->alone = 1;
+        }
+
+        return rc;
+    }
+
+    if (!ctx->tailing) {
+        ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout - waited);
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_llm_cache_follow_write;
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_http_llm_cache_unfollow(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_wait_end(&ctx->waiter);
+
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+
+    ctx->following = 0;
+}
+
+
+/*
+ * NGX_AGAIN: there is more to come; NGX_DECLINED: the request is to be decided
+ * anew; else the response's code.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_follow_step(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    size_t                              end;
+    ngx_int_t                           rc;
+    ngx_http_llm_cache_flight_t        *flight;
+    ngx_http_llm_cache_flight_state_e   state;
+
+    flight = ctx->hold.node->flight;
+
+    /* the state first: the length of a complete answer does not change */
+
+    state = flight->state;
+    ngx_memory_barrier();
+    end = flight->len;
+    ngx_memory_barrier();
+
+    switch (state) {
+
+    case NGX_HTTP_LLM_CACHE_FILLING:
+
+        if (!ctx->tailing) {
+            rc = ngx_http_llm_cache_follow_head(r, ctx);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+
+        return ngx_http_llm_cache_follow_body(r, ctx, end, 0);
+
+    case NGX_HTTP_LLM_CACHE_STORED:
+    case NGX_HTTP_LLM_CACHE_ENDED:
+
+        return ctx->tailing ? ngx_http_llm_cache_follow_body(r, ctx, end, 1)
+                            : ngx_http_llm_cache_follow_whole(r, ctx);
+
+    case NGX_HTTP_LLM_CACHE_FAILED:
+    case NGX_HTTP_LLM_CACHE_ALONE:
+
+        return ngx_http_llm_cache_follow_failed(ctx, state);
+
+    default: /* NGX_HTTP_LLM_CACHE_FLYING, NGX_HTTP_LLM_CACHE_CLOSING */
+        return NGX_AGAIN;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_follow_failed(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_flight_state_e state)
+{
+    if (ctx->tailing) {
+
+        /* the client must see that this was not all */
+
+        return NGX_ERROR;
+    }
+
+    if (state == NGX_HTTP_LLM_CACHE_ALONE
+        || ++ctx->failures == NGX_HTTP_LLM_CACHE_TRIES)
+    {
+        ctx->alone = 1;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* the answer is complete */
+
+static ngx_int_t
+ngx_http_llm_cache_follow_whole(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ngx_http_llm_cache_open_record(r, ctx) != NGX_OK) {
+        ctx->alone = 1;
+        return NGX_DECLINED;
+    }
+
+    /* an error is tried once more, by one of those who got it */
+
+    if (ctx->record.status != NGX_HTTP_OK && ++ctx->failures == 1) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_llm_cache_make_body(r, ctx) != NGX_OK) {
+        ctx->alone = 1;
+        return NGX_DECLINED;
+    }
+
+    ngx_http_llm_cache_shared(ctx);
+
+    return ngx_http_llm_cache_replay(r, ctx);
+}
+
+
+/* what is served from here is not to be recorded once more */
+
+static void
+ngx_http_llm_cache_shared(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->status = NGX_HTTP_LLM_CACHE_SHARED;
+    ctx->reason = LLM_REASON_NONE;
+    ctx->may_store = 0;
+}
+
+
+/*
+ * NGX_OK: the head has been sent, the body goes on from ctx->shown; NGX_AGAIN:
+ * nothing is sent before the answer is complete.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = ctx->hold.node->flight;
+
+    /* a body that ends with the connection would not show that it was cut */
+
+    if (r->http_version < NGX_HTTP_VERSION_11) {
+        return NGX_AGAIN;
+    }
+
+    if (ngx_http_llm_cache_open_record(r, ctx) != NGX_OK) {
+        ctx->alone = 1;
+        return NGX_DECLINED;
+    }
+
+    ngx_memory_barrier();
+
+    if (flight->state != NGX_HTTP_LLM_CACHE_FILLING
+        || ctx->record.form == LLM_FORM_JSON)
+    {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_llm_cache_shared(ctx);
+
+    ctx->tailing = 1;
+
+    ctx->shown = LLM_RECORD_HEAD + ctx->record.meta_len;
+    ctx->cursor.chunk = ctx->hold.node->chunks;
+    ctx->cursor.offset = 0;
+
+    rc = ngx_http_llm_cache_replay_head(r, ctx, -1);
+
+    return (rc == NGX_ERROR || rc > NGX_OK || r->header_only) ? NGX_ERROR
+                                                              : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t end, ngx_uint_t last)
+{
+    ngx_int_t                  rc;
+    ngx_chain_t               *out;
+    ngx_event_t               *wev;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (ngx_http_llm_cache_show(r, ctx, ctx->hold.node, end, last, &out)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (out) {
+        rc = ngx_http_output_filter(r, out);
+
+        ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
+                                (ngx_buf_tag_t) &ngx_http_llm_cache_module);
+
+        if (rc == NGX_ERROR || last) {
+            return rc;
+        }
+
+        ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout
+                                   * NGX_HTTP_LLM_CACHE_SILENCE);
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    wev = r->connection->write;
+
+    if (r->buffered || r->connection->buffered) {
+        if (!wev->delayed) {
+            ngx_add_timer(wev, clcf->send_timeout);
+        }
+
+    } else if (wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
+
+    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* there is something new of the flight */
+
+static void
+ngx_http_llm_cache_follow_handler(void *data)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_int_t                  rc;
+    ngx_connection_t          *c;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    rc = ngx_http_llm_cache_follow_step(r, ctx);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_llm_cache_follow_done(r, ctx, rc);
+        ngx_http_run_posted_requests(c);
+    }
+}
+
+
+static void
+ngx_http_llm_cache_follow_timeout(ngx_event_t *ev)
+{
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    r = ev->data;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                  "llm cache: waited too long for another request's answer");
+
+    ctx->alone = 1;
+
+    ngx_http_llm_cache_follow_done(r, ctx,
+                                   ctx->tailing ? NGX_ERROR : NGX_DECLINED);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_event_t               *wev;
+    ngx_connection_t          *c;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    c = r->connection;
+    wev = c->write;
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    if (!ctx->tailing) {
+        return;
+    }
+
+    if (wev->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        c->timedout = 1;
+
+        ngx_http_llm_cache_follow_done(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    rc = ngx_http_output_filter(r, NULL);
+
+    if (rc != NGX_ERROR) {
+        rc = ngx_http_llm_cache_follow_step(r, ctx);
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_llm_cache_follow_done(r, ctx, rc);
+    }
+}
+
+
+/* the request follows no more: it is finalized, or goes on */
+
+static void
+ngx_http_llm_cache_follow_done(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc)
+{
+    ngx_http_llm_cache_unfollow(ctx);
+
+    if (rc != NGX_DECLINED) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    ctx->status = NGX_HTTP_LLM_CACHE_NONE;
+    ctx->again = 1;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+}
