@@ -1,6 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_filter_ctx(
+    ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -55,29 +57,46 @@ ngx_http_llm_cache_filter_init(ngx_conf_t *cf)
 }
 
 
+/* of main requests, and of those that refresh an answer in the background */
+
+static ngx_http_llm_cache_ctx_t *
+ngx_http_llm_cache_filter_ctx(ngx_http_request_t *r)
+{
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    if (r != r->main && !r->background) {
+        return NULL;
+    }
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    return ctx && ctx->conf ? ctx : NULL;
+}
+
+
 static ngx_int_t
 ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
 {
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    if (r != r->main) {
-        return ngx_http_next_header_filter(r);
-    }
+    ctx = ngx_http_llm_cache_filter_ctx(r);
 
-    ctx = ngx_http_llm_cache_get_ctx(r);
-
-    if (ctx == NULL || ctx->conf == NULL) {
+    if (ctx == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
     ngx_http_llm_cache_restore_encodings(ctx);
+
+    if (!ctx->gone && ngx_http_llm_cache_fall_back(r, ctx) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
 
     if (ctx->may_store) {
         ngx_http_llm_cache_decide_head(r, ctx, ngx_http_llm_cache_gate(r, ctx));
     }
 
     if (ctx->gone) {
-        return ctx->recording ? NGX_OK : NGX_ERROR;
+        return ctx->recording || ctx->background ? NGX_OK : NGX_ERROR;
     }
 
     if (ctx->conf->headers
@@ -144,7 +163,7 @@ ngx_http_llm_cache_decide_head(ngx_http_request_t *r,
 
     /* the zone is buffer enough; the client's pace must not be the others' */
 
-    if (r->upstream && !r->upstream->store
+    if (r->upstream && !ctx->background && !r->upstream->store
 #if (NGX_HTTP_CACHE)
         && !r->upstream->cacheable
 #endif
@@ -504,18 +523,26 @@ ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_chain_t               *cl;
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    if (r != r->main) {
+    ctx = ngx_http_llm_cache_filter_ctx(r);
+
+    if (ctx == NULL) {
         return ngx_http_next_body_filter(r, in);
     }
 
-    ctx = ngx_http_llm_cache_get_ctx(r);
+    if (ctx->replaced) {
+        ngx_http_llm_cache_discard(in);
 
-    if (ctx == NULL || ctx->conf == NULL) {
+        if (in) {
+            in = ctx->out;
+            ctx->out = NULL;
+        }
+
         return ngx_http_next_body_filter(r, in);
     }
 
     if (ctx->gone && (in == NULL || !ctx->recording)) {
-        return in ? NGX_ERROR : NGX_OK;
+        ngx_http_llm_cache_discard(in);
+        return in && !ctx->background ? NGX_ERROR : NGX_OK;
     }
 
     if (in == NULL || !ctx->recording) {
@@ -608,7 +635,8 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     }
 
     if (ctx->gone) {
-        return last ? NGX_ERROR : NGX_OK;
+        ngx_http_llm_cache_discard(rest);
+        return last && !ctx->background ? NGX_ERROR : NGX_OK;
     }
 
     if (ngx_http_llm_cache_show(r, ctx, ctx->writer.hold.node,
@@ -640,14 +668,15 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
 /*
  * With all bytes of the length that was told there is nothing to wait for:
  * nginx may still wait for the upstream's close, and the client may leave
- * meanwhile.
+ * meanwhile.  To nginx the end of a subrequest is not the last buffer.
  */
 
 static ngx_uint_t
 ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
 {
     return ctx->recording
-           && (b->last_buf || ctx->received == ctx->expected);
+           && (b->last_buf || ctx->received == ctx->expected
+               || (ctx->background && b->sync && b->last_in_chain));
 }
 
 
