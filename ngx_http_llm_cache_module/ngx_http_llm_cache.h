@@ -309,8 +309,8 @@ ngx_int_t ngx_http_llm_cache_show(ngx_http_request_t *r,
 /* ngx_http_llm_cache_follow.c */
 
 /*
- * Follows the flight that is held.  NGX_AGAIN: the request waits; NGX_DECLINED:
- * it goes upstream by itself; else the response's code.
+ * Follows the flight that is held.  NGX_AGAIN: the request waits;
+ * NGX_DECLINED: it goes upstream by itself; else the response's code.
  */
 ngx_int_t ngx_http_llm_cache_follow(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);

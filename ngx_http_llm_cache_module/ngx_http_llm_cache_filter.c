@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static ngx_int_t ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in);
+static ngx_int_t ngx_http_llm_cache_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in, ngx_chain_t **rest);
 static ngx_uint_t ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx,
     ngx_buf_t *b);
 static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
@@ -92,7 +94,8 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
     }
 
     if (ctx->may_store) {
-        ngx_http_llm_cache_decide_head(r, ctx, ngx_http_llm_cache_gate(r, ctx));
+        ngx_http_llm_cache_decide_head(r, ctx,
+                                       ngx_http_llm_cache_gate(r, ctx));
     }
 
     if (ctx->gone) {
@@ -579,59 +582,20 @@ static ngx_int_t
 ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
 {
-    size_t        before;
     ngx_int_t     rc;
-    ngx_uint_t    last, ended, direct;
+    ngx_uint_t    last;
     ngx_chain_t  *out, *rest, **ll;
 
     ngx_http_llm_cache_guard(r, ctx);
 
-    rest = NULL;
-    ll = &rest;
-    last = 0;
-    ended = 0;
-    direct = r->filter_need_temporary && !ctx->gone;
-
-    for ( /* void */ ; in; in = in->next) {
-
-        last |= in->buf->last_buf;
-
-        if (ctx->recording) {
-            before = ctx->writer.len;
-
-            ngx_http_llm_cache_refuse(ctx,
-                                ngx_http_llm_cache_record_buf(ctx, in->buf));
-
-            if (direct) {
-                ctx->shown = ctx->writer.len;
-            } else {
-                in->buf->pos += ctx->writer.len - before;
-            }
-
-            ended |= ngx_http_llm_cache_whole(ctx, in->buf);
-        }
-
-        if (ngx_buf_size(in->buf) == 0 && !direct) {
-            continue;
-        }
-
-        *ll = ngx_alloc_chain_link(r->pool);
-        if (*ll == NULL) {
-            return NGX_ERROR;
-        }
-
-        (*ll)->buf = in->buf;
-        (*ll)->next = NULL;
-        ll = &(*ll)->next;
+    if (ngx_http_llm_cache_take(r, ctx, in, &rest) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (ended && ctx->recording) {
-        ctx->writer.shown = ctx->busy != NULL;
-        ngx_http_llm_cache_finish_record(ctx);
-        ctx->cursor.chunk = NULL;
+    last = 0;
 
-    } else if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
-        ngx_http_llm_cache_flight_publish(&ctx->writer);
+    for ( /* void */ ; in; in = in->next) {
+        last |= in->buf->last_buf;
     }
 
     if (ctx->gone) {
@@ -662,6 +626,72 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     }
 
     return rc;
+}
+
+
+/* records what it can; the rest is for the next filter as it is */
+
+static ngx_int_t
+ngx_http_llm_cache_take(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_chain_t *in, ngx_chain_t **rest)
+{
+    size_t        before;
+    ngx_buf_t    *b;
+    ngx_uint_t    whole, direct;
+    ngx_chain_t  *cl, **ll;
+
+    *rest = NULL;
+    ll = rest;
+    whole = 0;
+    direct = r->filter_need_temporary && !ctx->gone;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        b = in->buf;
+
+        if (ctx->recording) {
+            before = ctx->writer.len;
+
+            ngx_http_llm_cache_refuse(ctx,
+                                      ngx_http_llm_cache_record_buf(ctx, b));
+
+            if (direct) {
+                ctx->shown = ctx->writer.len;
+            } else {
+                b->pos += ctx->writer.len - before;
+            }
+
+            whole |= ngx_http_llm_cache_whole(ctx, b);
+        }
+
+        if (*rest == NULL && ngx_buf_size(b) == 0 && !ngx_buf_special(b)
+            && !direct)
+        {
+            continue;
+        }
+
+        cl = ngx_alloc_chain_link(r->pool);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        cl->buf = b;
+        cl->next = NULL;
+
+        *ll = cl;
+        ll = &cl->next;
+    }
+
+    if (whole && ctx->recording) {
+        ctx->writer.shown = ctx->busy != NULL;
+        ngx_http_llm_cache_finish_record(ctx);
+        ctx->cursor.chunk = NULL;
+
+    } else if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
+        ngx_http_llm_cache_flight_publish(&ctx->writer);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -193,13 +193,13 @@ ngx_http_llm_cache_client_left(ngx_http_request_t *r)
     }
 #endif
 
-#if (NGX_HTTP_V3)
+#ifdef NGX_HTTP_V3
     if (r->http_version == NGX_HTTP_VERSION_30) {
         return c->read->error;
     }
 #endif
 
-#if (NGX_HAVE_KQUEUE)
+#ifdef NGX_HAVE_KQUEUE
     if (ngx_event_flags & NGX_USE_KQUEUE_EVENT) {
         return c->read->pending_eof;
     }

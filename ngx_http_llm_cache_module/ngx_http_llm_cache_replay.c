@@ -114,17 +114,20 @@ ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     ngx_buf_t    *b;
     ngx_chain_t  *cl, **ll;
 
-    b = NULL;
-    ll = out;
     *out = NULL;
+
+    if (ctx->shown == end && !last) {
+        return NGX_OK;
+    }
 
     if (ctx->cursor.chunk == NULL) {
         ctx->cursor.chunk = node->chunks;
         ctx->cursor.offset = 0;
     }
 
-    while (ctx->shown < end || (last && b == NULL)) {
+    ll = out;
 
+    do {
         cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
         if (cl == NULL) {
             return NGX_ERROR;
@@ -135,33 +138,31 @@ ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
         ngx_memzero(b, sizeof(ngx_buf_t));
         b->tag = (ngx_buf_tag_t) &ngx_http_llm_cache_module;
 
+        if (ctx->shown < end) {
+            n = ngx_http_llm_cache_zone_piece(&ctx->cursor, ctx->shown, end,
+                                              &p);
+            if (n == 0) {
+                return NGX_ERROR;
+            }
+
+            b->start = p;
+            b->pos = p;
+            b->last = p + n;
+            b->end = p + n;
+            b->memory = 1;
+
+            ctx->shown += n;
+        }
+
+        cl->next = NULL;
         *ll = cl;
         ll = &cl->next;
-        *ll = NULL;
 
-        if (ctx->shown == end) {
-            break;
-        }
+    } while (ctx->shown < end);
 
-        n = ngx_http_llm_cache_zone_piece(&ctx->cursor, ctx->shown, end, &p);
-        if (n == 0) {
-            return NGX_ERROR;
-        }
-
-        b->start = p;
-        b->pos = p;
-        b->last = p + n;
-        b->end = p + n;
-        b->memory = 1;
-
-        ctx->shown += n;
-    }
-
-    if (b) {
-        b->flush = 1;
-        b->last_buf = last;
-        b->last_in_chain = last;
-    }
+    b->flush = 1;
+    b->last_buf = last;
+    b->last_in_chain = last;
 
     return NGX_OK;
 }
