@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in);
 static ngx_uint_t ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx,
     ngx_buf_t *b);
+static ngx_uint_t ngx_http_llm_cache_broken_off(ngx_http_request_t *r,
+    ngx_buf_t *b);
 static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
     llm_reason_e reason);
 static ngx_uint_t ngx_http_llm_cache_may_exceed(
@@ -582,6 +584,10 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
             }
 
             ended |= ngx_http_llm_cache_whole(ctx, in->buf);
+
+            if (ngx_http_llm_cache_broken_off(r, in->buf)) {
+                ngx_http_llm_cache_refuse(ctx, LLM_REASON_TRUNCATED);
+            }
         }
 
         if (ngx_buf_size(in->buf) == 0 && !direct) {
@@ -648,6 +654,19 @@ ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
 {
     return ctx->recording
            && (b->last_buf || ctx->received == ctx->expected);
+}
+
+
+/*
+ * After the last bytes of an upstream that has failed nginx sends a flush.  Who
+ * follows cannot wait for the request's end: it may be closing for long.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_broken_off(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    return r->upstream && r->upstream->peer.connection == NULL
+           && b->flush && !b->last_buf && ngx_buf_size(b) == 0;
 }
 
 
