@@ -19,6 +19,7 @@ static ngx_int_t ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, size_t end, ngx_uint_t last);
+static void ngx_http_llm_cache_follow_silence(ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_shared(ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_follow_handler(void *data);
 static void ngx_http_llm_cache_follow_timeout(ngx_event_t *ev);
@@ -256,14 +257,37 @@ ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
 
     ctx->tailing = 1;
 
+    ngx_http_llm_cache_follow_silence(ctx);
+
     ctx->shown = LLM_RECORD_HEAD + ctx->record.meta_len;
     ctx->cursor.chunk = ctx->hold.node->chunks;
     ctx->cursor.offset = 0;
 
     rc = ngx_http_llm_cache_replay_head(r, ctx, -1);
 
-    return (rc == NGX_ERROR || rc > NGX_OK || r->header_only) ? NGX_ERROR
-                                                              : NGX_OK;
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return NGX_ERROR;
+    }
+
+    /* the head does not wait for the first bytes of the body */
+
+    if (flight->len <= ctx->shown
+        && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* in the middle of an answer it is too late to go upstream */
+
+static void
+ngx_http_llm_cache_follow_silence(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout
+                               * NGX_HTTP_LLM_CACHE_SILENCE);
 }
 
 
@@ -292,8 +316,7 @@ ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
             return ngx_http_llm_cache_follow_sent(rc);
         }
 
-        ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout
-                                   * NGX_HTTP_LLM_CACHE_SILENCE);
+        ngx_http_llm_cache_follow_silence(ctx);
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);

@@ -195,6 +195,17 @@ $mock->release('short');
 $leader->response;
 grounded('alone');
 
+# a head without a body yet: the timeout is for those who have got nothing
+
+($leader, @followers) = crowd(2, 'thinks', '/short' . chat_uri(),
+    chat('thinks', stream => json_true), hold => [0, 'thinks']);
+ok($_->received(qr/\r\n\r\n/), 'thinks: the head') for @followers;
+pause(0.6);
+$mock->release('thinks');
+$answer = $leader->response;
+is($_->response->body, $answer->body, 'thinks: the answer') for @followers;
+grounded('thinks');
+
 # errors are not multiplied
 
 for my $again (1, 0) {
