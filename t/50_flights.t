@@ -197,8 +197,10 @@ grounded('alone');
 
 # a head without a body yet: the timeout is for those who have got nothing
 
-($leader, @followers) = crowd(2, 'thinks', '/short' . chat_uri(),
-    chat('thinks', stream => json_true), hold => [0, 'thinks']);
+($leader, @followers) = crowd(2, 'begins', '/short' . chat_uri(),
+    chat('thinks', stream => json_true), gate => 'begins',
+    hold => [0, 'thinks']);
+$mock->release('begins');
 ok($_->received(qr/\r\n\r\n/), 'thinks: the head') for @followers;
 pause(0.6);
 $mock->release('thinks');
