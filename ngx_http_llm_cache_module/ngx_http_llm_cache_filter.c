@@ -27,6 +27,8 @@ static ngx_int_t ngx_http_llm_cache_take(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in, ngx_chain_t **rest);
 static ngx_uint_t ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx,
     ngx_buf_t *b);
+static ngx_uint_t ngx_http_llm_cache_broken_off(ngx_http_request_t *r,
+    ngx_buf_t *b);
 static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
     llm_reason_e reason);
 static ngx_uint_t ngx_http_llm_cache_may_exceed(
@@ -662,6 +664,10 @@ ngx_http_llm_cache_take(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
             }
 
             whole |= ngx_http_llm_cache_whole(ctx, b);
+
+            if (ngx_http_llm_cache_broken_off(r, b)) {
+                ngx_http_llm_cache_refuse(ctx, LLM_REASON_TRUNCATED);
+            }
         }
 
         if (*rest == NULL && ngx_buf_size(b) == 0 && !ngx_buf_special(b)
@@ -707,6 +713,19 @@ ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
     return ctx->recording
            && (b->last_buf || ctx->received == ctx->expected
                || (ctx->background && b->sync && b->last_in_chain));
+}
+
+
+/*
+ * After the last bytes of an upstream that has failed nginx sends a flush.
+ * Who follows cannot wait for the request's end: it may be closing for long.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_broken_off(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    return r->upstream && r->upstream->peer.connection == NULL
+           && b->flush && !b->last_buf && ngx_buf_size(b) == 0;
 }
 
 
