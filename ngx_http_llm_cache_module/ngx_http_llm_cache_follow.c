@@ -432,6 +432,7 @@ ngx_http_llm_cache_follow_timeout(ngx_event_t *ev)
 static void
 ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
 {
+    off_t                      sent;
     ngx_int_t                  rc;
     ngx_event_t               *wev;
     ngx_connection_t          *c;
@@ -455,7 +456,13 @@ ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
         return;
     }
 
+    sent = c->sent;
+
     rc = ngx_http_output_filter(r, NULL);
+
+    if (c->sent != sent && wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
 
     if (rc != NGX_ERROR) {
         rc = ngx_http_llm_cache_follow_step(r, ctx);
