@@ -282,4 +282,26 @@ for my $form (qw(JSON stream)) {
     is($mock->count - $calls, 3 * @names, 'scope: a call for each');
 }
 
+# nginx quits gracefully while others wait: they get the answer
+
+{
+    my $before = zone('')->{followers};
+    my @stream = (chat_uri(), chat('quit', stream => json_true));
+    my $leader = ask(@stream, mock => { hold => [3, 'quit'] });
+
+    $mock->wait_for(sub { $mock->waiting('quit') });
+
+    my @waiting = map { ask(@stream) } 1 .. 4;
+
+    $nginx->wait_until(sub { zone('')->{followers} >= $before + 4 });
+    kill 'QUIT', $nginx->{master};
+    $nginx->wait_until(sub { !$nginx->worker_pids });
+    $mock->release('quit');
+
+    my $first = $leader->response;
+
+    ok($first->complete, 'quit: the leader');
+    is($_->response->body, $first->body, 'quit: who follows') for @waiting;
+}
+
 finish();
