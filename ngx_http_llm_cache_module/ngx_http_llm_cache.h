@@ -172,6 +172,8 @@ typedef struct {
     ngx_chain_t                 *free;
     ngx_chain_t                 *busy;
     size_t                       lag;
+    off_t                        sent;       /* until then */
+    ngx_msec_t                   sent_at;
 
     /* an answer being recorded, or the one that was served */
     ngx_http_llm_cache_writer_t  writer;
@@ -345,6 +347,9 @@ void ngx_http_llm_cache_guard(ngx_http_request_t *r,
 /* records a piece of the answer; *out is what its client is to be sent */
 ngx_int_t ngx_http_llm_cache_lead_take(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in, ngx_chain_t **out);
+/* whether the client has taken nothing for too long */
+ngx_uint_t ngx_http_llm_cache_lead_stalled(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 /* the client has left; whether the answer is fetched on without it */
 ngx_uint_t ngx_http_llm_cache_go_on(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);

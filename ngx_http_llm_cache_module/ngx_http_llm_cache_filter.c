@@ -478,8 +478,8 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
                             (ngx_buf_tag_t) &ngx_http_llm_cache_module);
 
-    if (ctx->busy == NULL) {
-        ctx->lag = 0;
+    if (ngx_http_llm_cache_lead_stalled(r, ctx)) {
+        rc = NGX_ERROR;
     }
 
     if (rc == NGX_ERROR && ngx_http_llm_cache_go_on(r, ctx)) {

@@ -370,3 +370,41 @@ found:
 
     return cl;
 }
+
+
+/*
+ * nginx starts send_timeout anew with each piece that the upstream sends, as
+ * it takes these for sent.
+ */
+
+ngx_uint_t
+ngx_http_llm_cache_lead_stalled(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_connection_t          *c;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    c = r->connection;
+
+    if (ctx->busy == NULL) {
+        ctx->lag = 0;
+    }
+
+    if (ctx->busy == NULL || c->sent != ctx->sent || c->write->delayed) {
+        ctx->sent = c->sent;
+        ctx->sent_at = ngx_current_msec;
+        return 0;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (ngx_current_msec - ctx->sent_at < clcf->send_timeout) {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+
+    c->timedout = 1;
+
+    return 1;
+}
