@@ -307,7 +307,7 @@ ngx_http_llm_cache_lead_take(ngx_http_request_t *r,
         out = &cl->next;
     }
 
-    if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
+    if (ctx->recording && ngx_http_llm_cache_streams(ctx)) {
         ngx_http_llm_cache_flight_publish(&ctx->writer);
     }
 
