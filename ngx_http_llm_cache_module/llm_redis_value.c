@@ -126,16 +126,17 @@ llm_redis_value_open(const unsigned char *key, llm_str_t value,
 }
 
 
-uint64_t
+uint32_t
 llm_redis_value_stamp(const unsigned char *key, llm_str_t value)
 {
-    uint64_t  stamp;
+    uint32_t  stamp;
 
     if (!llm_redis_value_ours(key, value)) {
         return 0;
     }
 
-    stamp = llm_redis_value_get(value.data + LLM_REDIS_VALUE_AT_SUM, 8);
+    stamp = (uint32_t)
+            llm_redis_value_get(value.data + LLM_REDIS_VALUE_AT_SUM, 4);
 
     return stamp ? stamp : 1;
 }

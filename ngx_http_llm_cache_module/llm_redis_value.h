@@ -38,7 +38,7 @@ int llm_redis_value_open(const unsigned char *key, llm_str_t value,
 
 /* tells values apart by their heads; 0 for what is none of this key's */
 
-uint64_t llm_redis_value_stamp(const unsigned char *key, llm_str_t value);
+uint32_t llm_redis_value_stamp(const unsigned char *key, llm_str_t value);
 
 
 #endif /* _LLM_REDIS_VALUE_H_INCLUDED_ */

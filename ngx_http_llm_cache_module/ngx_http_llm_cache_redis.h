@@ -139,7 +139,8 @@ typedef struct {
     ngx_http_llm_cache_redis_conn_t   conn;
     ngx_event_t                       timer;     /* to try, or to ping */
     ngx_msec_t                        backoff;
-    uint64_t                          since;     /* 0: it is not told */
+    ngx_uint_t                        since;     /* in epochs */
+    unsigned                          told:1;    /* since then */
     unsigned                          on:1;
     unsigned                          pubsub:1;  /* tracking is refused */
     unsigned                          warned:1;
@@ -170,7 +171,7 @@ struct ngx_http_llm_cache_redis_server_s {
 
 struct ngx_http_llm_cache_redis_s {
     ngx_str_t                         name;      /* without the password */
-    ngx_array_t                       args;      /* what tells it apart */
+    ngx_array_t                       args;      /* of ngx_str_t */
     llm_redis_url_t                   url;
     ngx_str_t                         prefix;
     ngx_msec_t                        connect_timeout;
@@ -254,6 +255,9 @@ void ngx_http_llm_cache_redis_start(
     ngx_http_llm_cache_redis_server_t *server,
     ngx_http_llm_cache_redis_conn_t *conn);
 
+/* one word for how this worker gets along with it */
+const char *ngx_http_llm_cache_redis_state(ngx_http_llm_cache_redis_t *redis);
+
 /* NGX_OK, or NGX_BUSY while the breaker is open or too much waits */
 ngx_int_t ngx_http_llm_cache_redis_send(
     ngx_http_llm_cache_redis_server_t *server, ngx_uint_t which,
@@ -297,7 +301,7 @@ void ngx_http_llm_cache_redis_untrack(
 
 /* whether changes of what was read at that time would have been told */
 ngx_uint_t ngx_http_llm_cache_redis_trusts(ngx_http_llm_cache_redis_t *redis,
-    uint64_t epoch);
+    ngx_uint_t epoch);
 
 /* the number of changes of the key's part of the zone, to be compared */
 ngx_atomic_t *ngx_http_llm_cache_redis_changes(
@@ -322,7 +326,7 @@ typedef struct {
     ngx_int_t                         rc;
     llm_record_t                      record;
     llm_str_t                         bytes;     /* of the record */
-    uint64_t                          stamp;
+    uint32_t                          stamp;
     int64_t                           left;      /* ms to live, -1: for ever */
 } ngx_http_llm_cache_redis_item_t;
 
@@ -336,7 +340,7 @@ struct ngx_http_llm_cache_redis_batch_s {
     ngx_event_t                       timer;
     ngx_event_t                       event;
     ngx_uint_t                        left;      /* replies */
-    uint64_t                          epoch;     /* when it was sent */
+    ngx_uint_t                        epoch;     /* when it was sent */
     ngx_msec_t                        start;
     unsigned                          timedout:1;
     ngx_uint_t                        n;
@@ -362,6 +366,8 @@ void ngx_http_llm_cache_redis_cancel(ngx_http_llm_cache_redis_batch_t *batch);
 
 llm_str_t ngx_http_llm_cache_redis_key(ngx_http_llm_cache_redis_t *redis,
     const u_char *key, u_char *buf);
+llm_str_t ngx_http_llm_cache_redis_lease_key(
+    ngx_http_llm_cache_redis_t *redis, const u_char *key, u_char *buf);
 
 /* ngx_http_llm_cache_redis_store.c */
 
@@ -376,13 +382,20 @@ void ngx_http_llm_cache_redis_store_exit(void);
 /* the handler of "llm_cache_redis", into a pointer: NULL for "off" */
 char *ngx_http_llm_cache_redis_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-/* prepares it for a zone, when all of the location is known */
-char *ngx_http_llm_cache_redis_use(ngx_conf_t *cf,
-    ngx_http_llm_cache_redis_t *redis, ngx_http_llm_cache_zone_t *zone);
+
+/*
+ * Prepares it for a zone, when all of the location is known.  What was
+ * prepared before for the same parameters and the same resolver takes its
+ * place.  NULL, having said why.
+ */
+ngx_http_llm_cache_redis_t *ngx_http_llm_cache_redis_use(ngx_conf_t *cf,
+    ngx_array_t *all, ngx_http_llm_cache_redis_t *redis,
+    ngx_resolver_t *resolver, ngx_msec_t resolver_timeout,
+    ngx_http_llm_cache_zone_t *zone);
 
 
-/* memory of the caller's, to be freed by ngx_free(); NGX_ERROR, having said
-   why */
+/* the first line of a file, in memory to be freed by ngx_free(); NGX_ERROR,
+   having said why */
 ngx_int_t ngx_http_llm_cache_redis_read_password(ngx_str_t *file,
     ngx_str_t *password, ngx_log_t *log);
 

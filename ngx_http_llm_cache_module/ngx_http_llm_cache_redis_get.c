@@ -29,6 +29,21 @@ ngx_http_llm_cache_redis_key(ngx_http_llm_cache_redis_t *redis,
 }
 
 
+llm_str_t
+ngx_http_llm_cache_redis_lease_key(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key, u_char *buf)
+{
+    llm_str_t  name;
+
+    name = ngx_http_llm_cache_redis_key(redis, key, buf);
+
+    ngx_memcpy(buf + name.len, ":lease", sizeof(":lease") - 1);
+    name.len += sizeof(":lease") - 1;
+
+    return name;
+}
+
+
 ngx_http_llm_cache_redis_batch_t *
 ngx_http_llm_cache_redis_get(ngx_http_llm_cache_redis_t *redis, ngx_uint_t n,
     const u_char *keys,
@@ -48,7 +63,7 @@ ngx_http_llm_cache_redis_get(ngx_http_llm_cache_redis_t *redis, ngx_uint_t n,
     batch->redis = redis;
     batch->handler = handler;
     batch->data = data;
-    batch->epoch = ngx_current_msec;
+    batch->epoch = ngx_http_llm_cache_redis_epoch(ngx_current_msec);
     batch->start = ngx_current_msec;
     batch->n = n;
 

@@ -442,3 +442,37 @@ ngx_http_llm_cache_redis_send(ngx_http_llm_cache_redis_server_t *server,
 
     return ngx_http_llm_cache_redis_queue(&server->conns[which], cmd);
 }
+
+
+const char *
+ngx_http_llm_cache_redis_state(ngx_http_llm_cache_redis_t *redis)
+{
+    ngx_uint_t                          i, known, told, ready;
+    ngx_http_llm_cache_redis_server_t  *server;
+
+    known = 0;
+    told = 1;
+    ready = 1;
+
+    for (i = 0; i < redis->n; i++) {
+
+        server = redis->servers[i];
+
+        if (!server->master) {
+            continue;
+        }
+
+        if (server->open) {
+            return "open";
+        }
+
+        known = 1;
+        told &= server->track.told;
+        ready &= server->track.told
+                 || server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].state
+                    == NGX_HTTP_LLM_CACHE_REDIS_READY;
+    }
+
+    return !known ? "connecting" : told ? "tracking"
+                  : ready ? "ready" : "connecting";
+}

@@ -15,6 +15,25 @@
 #define NGX_HTTP_LLM_CACHE_REDIS_PARTS  256
 
 
+/*
+ * Points in time, in 32 ms of the machine's clock: 31 bits of them, of which
+ * the nearer ones compare.
+ */
+
+#define NGX_HTTP_LLM_CACHE_REDIS_EPOCHS  0x7fffffff
+
+#define ngx_http_llm_cache_redis_epoch(msec)                                  \
+    ((ngx_uint_t) ((msec) >> 5) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS)
+
+/* one before all that are of interest */
+#define ngx_http_llm_cache_redis_past(msec)                                   \
+    ngx_http_llm_cache_redis_epoch((msec) - ((ngx_msec_t) 1 << 34))
+
+#define ngx_http_llm_cache_redis_later(a, b)                                  \
+    ((((a) - (b)) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS) - 1                      \
+     < NGX_HTTP_LLM_CACHE_REDIS_EPOCHS / 2)
+
+
 typedef struct {
     ngx_atomic_t                 lookups;    /* totals */
     ngx_atomic_t                 hits;

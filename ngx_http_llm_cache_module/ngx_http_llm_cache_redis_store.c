@@ -15,7 +15,7 @@ typedef struct {
     ngx_http_llm_cache_zone_t   *zone;
     u_char                       key[LLM_KEY_LEN];
     time_t                       stale;
-    uint64_t                     stamp;
+    uint32_t                     stamp;
 } ngx_http_llm_cache_redis_job_t;
 
 
@@ -162,7 +162,8 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
 
         /* before anybody can tell of a change */
 
-        ngx_http_llm_cache_zone_stamp(&hold, job->stamp, ngx_current_msec);
+        ngx_http_llm_cache_zone_stamp(&hold, job->stamp,
+                           ngx_http_llm_cache_redis_epoch(ngx_current_msec));
 
         rc = ngx_http_llm_cache_redis_set(job, &value,
                                           (time_t) rec.expires + job->stale

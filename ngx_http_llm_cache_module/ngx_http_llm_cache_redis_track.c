@@ -36,6 +36,8 @@ static void ngx_http_llm_cache_redis_subscribe(
     ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_subscribed(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
+static void ngx_http_llm_cache_redis_told(
+    ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_untold(
     ngx_http_llm_cache_redis_server_t *server, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_track_closed(
@@ -241,12 +243,24 @@ ngx_http_llm_cache_redis_subscribed(ngx_http_llm_cache_redis_cmd_t *cmd,
 
     llm_reply_free(reply);
 
-    ngx_time_update();
+    ngx_http_llm_cache_redis_told(server);
 
-    track->since = ngx_current_msec + NGX_HTTP_LLM_CACHE_REDIS_LATE;
     track->backoff = NGX_HTTP_LLM_CACHE_REDIS_RETRY;
 
     ngx_add_timer(&track->timer, NGX_HTTP_LLM_CACHE_REDIS_PING);
+}
+
+
+/* what was read from now on is trusted, and nothing older */
+
+static void
+ngx_http_llm_cache_redis_told(ngx_http_llm_cache_redis_server_t *server)
+{
+    ngx_time_update();
+
+    server->track.told = 1;
+    server->track.since = ngx_http_llm_cache_redis_epoch(ngx_current_msec
+                                             + NGX_HTTP_LLM_CACHE_REDIS_LATE);
 }
 
 
@@ -296,7 +310,7 @@ ngx_http_llm_cache_redis_track_closed(ngx_http_llm_cache_redis_conn_t *conn,
     server = conn->data;
     track = &server->track;
 
-    track->since = 0;
+    track->told = 0;
 
     if (!track->on || ngx_exiting) {
         return;
@@ -353,7 +367,7 @@ ngx_http_llm_cache_redis_track_handler(ngx_event_t *ev)
 
 ngx_uint_t
 ngx_http_llm_cache_redis_trusts(ngx_http_llm_cache_redis_t *redis,
-    uint64_t epoch)
+    ngx_uint_t epoch)
 {
     ngx_uint_t                          i, told;
     ngx_http_llm_cache_redis_server_t  *server;
@@ -368,7 +382,9 @@ ngx_http_llm_cache_redis_trusts(ngx_http_llm_cache_redis_t *redis,
             continue;
         }
 
-        if (server->track.since == 0 || epoch <= server->track.since) {
+        if (!server->track.told
+            || !ngx_http_llm_cache_redis_later(epoch, server->track.since))
+        {
             return 0;
         }
 
@@ -466,9 +482,7 @@ ngx_http_llm_cache_redis_message(ngx_http_llm_cache_redis_conn_t *conn,
         break;
     }
 
-    ngx_time_update();
-
-    server->track.since = ngx_current_msec + NGX_HTTP_LLM_CACHE_REDIS_LATE;
+    ngx_http_llm_cache_redis_told(server);
 }
 
 
@@ -560,7 +574,7 @@ ngx_http_llm_cache_redis_checked(void *data, llm_reply_t *reply)
 {
     ngx_http_llm_cache_redis_check_t *check = data;
 
-    uint64_t  stamp;
+    uint32_t  stamp;
 
     stamp = 0;
 

@@ -27,6 +27,12 @@ static ngx_int_t ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_redis_state_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_redis_time_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_set_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, int64_t n);
 static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
@@ -95,6 +101,89 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
       ngx_http_llm_cache_zone_variable,
       NGX_HTTP_LLM_CACHE_VAR_FREE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("llm_cache_redis_state"), NULL,
+      ngx_http_llm_cache_redis_state_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_time"), NULL,
+      ngx_http_llm_cache_redis_time_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_lookups"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, lookups),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_hits"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, hits),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_misses"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, misses),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_errors"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, errors),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_timeouts"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, timeouts),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_skipped"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, skipped),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_damaged"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, damaged),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_stores"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, stores),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_store_errors"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, store_errors),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_dropped"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, dropped),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_invalidations"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, invalidations),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_unverified"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, unverified),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_connections"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, connections),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_failures"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, failures),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_redis_opened"), NULL,
+      ngx_http_llm_cache_redis_variable,
+      offsetof(ngx_http_llm_cache_redis_stat_t, opened),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("llm_request_"), NULL, ngx_http_llm_cache_request_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
 
@@ -129,6 +218,7 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t  *ctx;
 
     static const llm_str_t  memory = llm_string("memory");
+    static const llm_str_t  redis = llm_string("redis");
 
     ctx = ngx_http_llm_cache_get_ctx(r->main);
 
@@ -156,7 +246,7 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
 
     case NGX_HTTP_LLM_CACHE_VAR_TIER:
         if (ngx_http_llm_cache_stored(ctx)) {
-            value = memory;
+            value = ctx->from_redis ? redis : memory;
         }
 
         break;
@@ -304,6 +394,83 @@ ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
     }
 
     return ngx_http_llm_cache_set_number(r, v, n);
+}
+
+
+/* what the zone that this location uses has counted of Redis */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_atomic_t                   *counter;
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
+
+    if (conf->zone == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    counter = (ngx_atomic_t *)
+              ((char *) ngx_http_llm_cache_zone_redis(conf->zone) + data);
+
+    return ngx_http_llm_cache_set_number(r, v, (int64_t) *counter);
+}
+
+
+/* of this worker's connections */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_state_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    llm_str_t                       value;
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
+
+    if (conf->redis == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    value = ngx_http_llm_cache_redis_word(
+                               ngx_http_llm_cache_redis_state(conf->redis));
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}
+
+
+/* in seconds, that the request waited for Redis */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_time_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                    *p;
+    llm_str_t                  value;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    ctx = ngx_http_llm_cache_get_ctx(r->main);
+
+    if (ctx == NULL || !ctx->redis_asked) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%T.%03M", (time_t) ctx->redis_msec / 1000,
+                            ctx->redis_msec % 1000)
+                - p;
+
+    return ngx_http_llm_cache_set_value(r, v, value);
 }
 
 
