@@ -274,6 +274,9 @@ ngx_http_llm_cache_redis_call_t *ngx_http_llm_cache_redis_call(
     ngx_http_llm_cache_redis_t *redis, llm_str_t key, ngx_uint_t which,
     int argc, const llm_str_t *argv, ngx_msec_t timeout,
     void (*handler)(void *data, llm_reply_t *reply), void *data);
+/* whether any of it went out: an answer may have been stored without a reply */
+ngx_uint_t ngx_http_llm_cache_redis_went_out(
+    ngx_http_llm_cache_redis_call_t *call);
 void ngx_http_llm_cache_redis_forget(ngx_http_llm_cache_redis_call_t *call);
 
 /* has the map of the cluster read, soon */

@@ -122,6 +122,13 @@ ngx_http_llm_cache_redis_call(ngx_http_llm_cache_redis_t *redis,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_redis_went_out(ngx_http_llm_cache_redis_call_t *call)
+{
+    return call->cmd.buf.pos != call->cmd.buf.start;
+}
+
+
 void
 ngx_http_llm_cache_redis_forget(ngx_http_llm_cache_redis_call_t *call)
 {

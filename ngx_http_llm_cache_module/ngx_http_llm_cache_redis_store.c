@@ -16,6 +16,7 @@ typedef struct {
     u_char                       key[LLM_KEY_LEN];
     time_t                       stale;
     uint32_t                     stamp;
+    ngx_http_llm_cache_redis_call_t  *call;
 } ngx_http_llm_cache_redis_job_t;
 
 
@@ -38,6 +39,8 @@ static u_char *ngx_http_llm_cache_redis_value(
     llm_record_t *rec, llm_str_t *value);
 static ngx_int_t ngx_http_llm_cache_redis_set(
     ngx_http_llm_cache_redis_job_t *job, llm_str_t *value, time_t expires);
+static void ngx_http_llm_cache_redis_unlink(
+    ngx_http_llm_cache_redis_job_t *job);
 static void ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply);
 
 
@@ -251,14 +254,14 @@ ngx_http_llm_cache_redis_set(ngx_http_llm_cache_redis_job_t *job,
     words[4].data = seconds;
     words[4].len = ngx_sprintf(seconds, "%T", expires) - seconds;
 
-    if (ngx_http_llm_cache_redis_call(redis, words[1],
+    copy->call = ngx_http_llm_cache_redis_call(redis, words[1],
                                       NGX_HTTP_LLM_CACHE_REDIS_STORE, 5,
                                       words,
                                       redis->timeout
                                       * NGX_HTTP_LLM_CACHE_REDIS_PATIENCE,
-                                      ngx_http_llm_cache_redis_stored, copy)
-        == NULL)
-    {
+                                      ngx_http_llm_cache_redis_stored, copy);
+
+    if (copy->call == NULL) {
         ngx_free(copy);
         return NGX_BUSY;
     }
@@ -268,12 +271,28 @@ ngx_http_llm_cache_redis_set(ngx_http_llm_cache_redis_job_t *job,
 
 
 static void
+ngx_http_llm_cache_redis_unlink(ngx_http_llm_cache_redis_job_t *job)
+{
+    ngx_http_llm_cache_hold_t  hold;
+
+    if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold) != NGX_OK) {
+        return;
+    }
+
+    if (hold.node->stamp == job->stamp) {
+        ngx_http_llm_cache_zone_stamp(&hold, 0, 0);
+    }
+
+    ngx_http_llm_cache_zone_release(&hold);
+}
+
+
+static void
 ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
 {
     ngx_http_llm_cache_redis_job_t *job = data;
 
     u_char                            buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
-    ngx_http_llm_cache_hold_t         hold;
     ngx_http_llm_cache_redis_stat_t  *stat;
 
     stat = ngx_http_llm_cache_zone_redis(job->zone);
@@ -294,18 +313,14 @@ ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "llm cache: Redis did not store an answer: \"%*s\"",
                       ngx_min(reply->str.len, 128), reply->str.data);
+    }
 
-        /* it is in the memory of this machine only */
+    /* it may be in the memory of this machine only */
 
-        if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold)
-            == NGX_OK)
-        {
-            if (hold.node->stamp == job->stamp) {
-                ngx_http_llm_cache_zone_stamp(&hold, 0, 0);
-            }
-
-            ngx_http_llm_cache_zone_release(&hold);
-        }
+    if (llm_reply_is(reply, LLM_RESP_ERROR)
+        || !ngx_http_llm_cache_redis_went_out(job->call))
+    {
+        ngx_http_llm_cache_redis_unlink(job);
     }
 
     llm_reply_free(reply);

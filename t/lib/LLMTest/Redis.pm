@@ -129,7 +129,7 @@ sub start {
         }
 
         return 1 if $self->{tls} ? $self->connect(5)
-            : defined eval { $self->command('PING') };
+            : defined eval { $self->command('PING') } || $@ =~ /^NO/;
         sleep 0.02;
     }
 

@@ -69,7 +69,9 @@ sub run {
     my (%peer, %client, @later, %left);
 
     my $drop = sub {
-        for my $socket (grep { defined } $_[0], $peer{$_[0]}) {
+        my @gone = grep { defined } $_[0], $peer{$_[0]};
+
+        for my $socket (@gone) {
             $select->remove($socket);
             delete $peer{$socket};
             close $socket;
