@@ -321,6 +321,8 @@ llm_redis_url_host(llm_str_t host, llm_redis_url_t *out)
     llm_str_t          port;
     llm_redis_host_t  *h;
 
+    static const char  odd[] = { '?', '#', '[', ']', '@', '%' };
+
     if (out->n == LLM_REDIS_HOSTS) {
         return "names too many hosts";
     }
@@ -353,7 +355,7 @@ llm_redis_url_host(llm_str_t host, llm_redis_url_t *out)
     }
 
     for (i = 0; i < h->name.len; i++) {
-        if (memchr("?#[]@%", h->name.data[i], 6)) {
+        if (memchr(odd, h->name.data[i], sizeof(odd))) {
             return "has a character in its host that no host has";
         }
     }

@@ -1,7 +1,7 @@
 #include "llm_redis_value.h"
 
 
-#define LLM_REDIS_VALUE_MAGIC   "LLMV"
+#define LLM_REDIS_VALUE_MAGIC   0x564d4c4c   /* "LLMV" */
 
 #define LLM_REDIS_VALUE_AT_VER  4
 #define LLM_REDIS_VALUE_AT_LEN  8
@@ -69,7 +69,7 @@ llm_redis_value_close(const unsigned char *key, unsigned char *value,
 {
     memset(value, 0, LLM_REDIS_VALUE_HEAD);
 
-    memcpy(value, LLM_REDIS_VALUE_MAGIC, 4);
+    llm_redis_value_put(value, 4, LLM_REDIS_VALUE_MAGIC);
     llm_redis_value_put(value + LLM_REDIS_VALUE_AT_VER, 2,
                         LLM_REDIS_VALUE_VERSION);
     llm_redis_value_put(value + LLM_REDIS_VALUE_AT_LEN, 8, len);
@@ -83,7 +83,7 @@ static int
 llm_redis_value_ours(const unsigned char *key, llm_str_t value)
 {
     return value.len >= LLM_REDIS_VALUE_HEAD
-           && memcmp(value.data, LLM_REDIS_VALUE_MAGIC, 4) == 0
+           && llm_redis_value_get(value.data, 4) == LLM_REDIS_VALUE_MAGIC
            && llm_redis_value_get(value.data + LLM_REDIS_VALUE_AT_VER, 4)
               == LLM_REDIS_VALUE_VERSION
            && memcmp(value.data + LLM_REDIS_VALUE_AT_KEY, key, LLM_KEY_LEN)

@@ -56,6 +56,7 @@ void llm_reply_free(llm_reply_t *reply);
 
 unsigned char *llm_resp_command(int argc, const llm_str_t *argv, size_t *len);
 
+
 static inline int
 llm_reply_is(const llm_reply_t *reply, llm_resp_e type)
 {

@@ -437,7 +437,8 @@ ngx_http_llm_cache_fresh(ngx_http_llm_cache_ctx_t *ctx)
 static ngx_inline time_t
 ngx_http_llm_cache_stale_time(ngx_http_llm_cache_loc_conf_t *conf)
 {
-    return (conf->use_stale & ~NGX_CONF_BITMASK_SET & ~NGX_HTTP_UPSTREAM_FT_OFF)
+    return (conf->use_stale & ~NGX_CONF_BITMASK_SET
+            & ~NGX_HTTP_UPSTREAM_FT_OFF)
            ? conf->stale : 0;
 }
 

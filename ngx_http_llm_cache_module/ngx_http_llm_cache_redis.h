@@ -46,7 +46,8 @@
 typedef struct ngx_http_llm_cache_redis_s         ngx_http_llm_cache_redis_t;
 typedef struct ngx_http_llm_cache_redis_conn_s
     ngx_http_llm_cache_redis_conn_t;
-typedef struct ngx_http_llm_cache_redis_cmd_s     ngx_http_llm_cache_redis_cmd_t;
+typedef struct ngx_http_llm_cache_redis_cmd_s
+    ngx_http_llm_cache_redis_cmd_t;
 typedef struct ngx_http_llm_cache_redis_call_s
     ngx_http_llm_cache_redis_call_t;
 typedef struct ngx_http_llm_cache_redis_server_s
@@ -193,8 +194,7 @@ struct ngx_http_llm_cache_redis_s {
     ngx_str_t                         password;
     size_t                            max_value;
     ngx_http_llm_cache_redis_stat_t  *stat;
-    ngx_http_llm_cache_redis_server_t
-                                     *servers[NGX_HTTP_LLM_CACHE_REDIS_SERVERS];
+    ngx_http_llm_cache_redis_server_t **servers;
     ngx_uint_t                        n;
     uint16_t                         *slots;     /* a server's index + 1 */
     ngx_event_t                       refresh;
@@ -214,6 +214,9 @@ void ngx_http_llm_cache_redis_conn_init(ngx_http_llm_cache_redis_conn_t *conn,
    conn->closed() */
 void ngx_http_llm_cache_redis_connect(ngx_http_llm_cache_redis_conn_t *conn);
 
+/* the connection is there, and secured: what is said first */
+void ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn);
+
 /* closes it, and calls the handlers of all its commands */
 void ngx_http_llm_cache_redis_close(ngx_http_llm_cache_redis_conn_t *conn,
     ngx_uint_t failed);
@@ -232,6 +235,14 @@ ngx_int_t ngx_http_llm_cache_redis_queue(
 ngx_http_llm_cache_redis_cmd_t *ngx_http_llm_cache_redis_say(
     ngx_http_llm_cache_redis_conn_t *conn, int argc, const llm_str_t *argv,
     ngx_msec_t timeout, ngx_http_llm_cache_redis_cmd_pt handler, void *data);
+
+/* ngx_http_llm_cache_redis_tls.c */
+
+#if (NGX_SSL)
+/* secures the connection, and has the server prove who it is */
+void ngx_http_llm_cache_redis_handshake(
+    ngx_http_llm_cache_redis_conn_t *conn);
+#endif
 
 /* ngx_http_llm_cache_redis_locate.c */
 
@@ -274,7 +285,7 @@ ngx_http_llm_cache_redis_call_t *ngx_http_llm_cache_redis_call(
     ngx_http_llm_cache_redis_t *redis, llm_str_t key, ngx_uint_t which,
     int argc, const llm_str_t *argv, ngx_msec_t timeout,
     void (*handler)(void *data, llm_reply_t *reply), void *data);
-/* whether any of it went out: an answer may have been stored without a reply */
+/* whether any of it went out: it may have been done without a reply */
 ngx_uint_t ngx_http_llm_cache_redis_went_out(
     ngx_http_llm_cache_redis_call_t *call);
 void ngx_http_llm_cache_redis_forget(ngx_http_llm_cache_redis_call_t *call);

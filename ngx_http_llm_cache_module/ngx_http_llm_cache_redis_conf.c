@@ -245,7 +245,9 @@ ngx_http_llm_cache_redis_check_conf(ngx_conf_t *cf,
 
     wrong = NULL;
 
-    if (!redis->url.tls && (redis->ca.len || redis->verify != NGX_CONF_UNSET)) {
+    if (!redis->url.tls
+        && (redis->ca.len || redis->verify != NGX_CONF_UNSET))
+    {
         wrong = "\"ca\" and \"verify\" are for \"rediss\"";
 
     } else if (redis->verify == 0 && redis->ca.len) {

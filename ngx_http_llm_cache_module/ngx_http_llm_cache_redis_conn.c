@@ -1,7 +1,7 @@
 #include "ngx_http_llm_cache_redis.h"
 
 
-/* bytes that are read in one go, and how often before others have their turn */
+/* bytes read in one go, and how often before others have their turn */
 #define NGX_HTTP_LLM_CACHE_REDIS_READ   65536
 #define NGX_HTTP_LLM_CACHE_REDIS_READS  16
 
@@ -9,12 +9,11 @@
 static void ngx_http_llm_cache_redis_connected(
     ngx_http_llm_cache_redis_conn_t *conn);
 static ngx_uint_t ngx_http_llm_cache_redis_test_connect(ngx_connection_t *c);
-static void ngx_http_llm_cache_redis_greet(
-    ngx_http_llm_cache_redis_conn_t *conn);
 static void ngx_http_llm_cache_redis_greeted(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_is_ready(
     ngx_http_llm_cache_redis_conn_t *conn);
+static ngx_queue_t *ngx_http_llm_cache_redis_shift(ngx_queue_t *list);
 static void ngx_http_llm_cache_redis_fail(ngx_queue_t *list);
 static void ngx_http_llm_cache_redis_append(
     ngx_http_llm_cache_redis_conn_t *conn,
@@ -143,165 +142,6 @@ ngx_http_llm_cache_redis_test_connect(ngx_connection_t *c)
 }
 
 
-#if (NGX_SSL)
-
-static ngx_uint_t
-ngx_http_llm_cache_redis_is_address(ngx_str_t *name)
-{
-#if (NGX_HAVE_INET6)
-    u_char  addr[16];
-
-    if (ngx_inet6_addr(name->data, name->len, addr) == NGX_OK) {
-        return 1;
-    }
-#endif
-
-    return ngx_inet_addr(name->data, name->len) != INADDR_NONE;
-}
-
-
-static ngx_uint_t
-ngx_http_llm_cache_redis_proves(X509 *cert, ngx_str_t *name)
-{
-    u_char  text[NGX_SOCKADDR_STRLEN + 1];
-
-    if (!ngx_http_llm_cache_redis_is_address(name)) {
-        return name->len
-               && X509_check_host(cert, (char *) name->data, name->len, 0,
-                                  NULL)
-                  == 1;
-    }
-
-    (void) ngx_cpystrn(text, name->data, ngx_min(name->len + 1, sizeof(text)));
-
-    return X509_check_ip_asc(cert, (char *) text, 0) == 1;
-}
-
-
-/* a node of a cluster may also prove to be a host that the URL names */
-
-static ngx_uint_t
-ngx_http_llm_cache_redis_verify(ngx_http_llm_cache_redis_conn_t *conn)
-{
-    long                         rc;
-    X509                        *cert;
-    size_t                       i;
-    ngx_str_t                    name;
-    ngx_uint_t                   proved;
-    ngx_connection_t            *c;
-    ngx_http_llm_cache_redis_t  *redis;
-
-    c = conn->peer.connection;
-    redis = conn->redis;
-
-    if (!redis->verify) {
-        return 1;
-    }
-
-    rc = SSL_get_verify_result(c->ssl->connection);
-
-    if (rc != X509_V_OK) {
-        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
-                      "llm cache: the certificate of %V is not trusted: "
-                      "(%l:%s)", &conn->addr.name, rc,
-                      X509_verify_cert_error_string(rc));
-        return 0;
-    }
-
-    cert = SSL_get_peer_certificate(c->ssl->connection);
-    if (cert == NULL) {
-        return 0;
-    }
-
-    proved = ngx_http_llm_cache_redis_proves(cert, &conn->host);
-
-    if (redis->url.kind != LLM_REDIS_SINGLE) {
-
-        for (i = 0; i < redis->url.n && !proved; i++) {
-            name.data = (u_char *) redis->url.hosts[i].name.data;
-            name.len = redis->url.hosts[i].name.len;
-
-            proved = ngx_http_llm_cache_redis_proves(cert, &name);
-        }
-    }
-
-    X509_free(cert);
-
-    if (!proved) {
-        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
-                      "llm cache: the certificate of %V is not for \"%V\"",
-                      &conn->addr.name, &conn->host);
-    }
-
-    return proved;
-}
-
-
-static void
-ngx_http_llm_cache_redis_handshaked(ngx_connection_t *c)
-{
-    ngx_http_llm_cache_redis_conn_t  *conn;
-
-    conn = c->data;
-
-    if (!c->ssl->handshaked || !ngx_http_llm_cache_redis_verify(conn)) {
-        ngx_http_llm_cache_redis_close(conn, 1);
-        return;
-    }
-
-    c->read->handler = ngx_http_llm_cache_redis_read_handler;
-    c->write->handler = ngx_http_llm_cache_redis_write_handler;
-
-    ngx_http_llm_cache_redis_greet(conn);
-}
-
-
-static void
-ngx_http_llm_cache_redis_handshake(ngx_http_llm_cache_redis_conn_t *conn)
-{
-    u_char            *name;
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
-
-    c = conn->peer.connection;
-
-    if (ngx_ssl_create_connection(conn->redis->ssl, c, NGX_SSL_CLIENT)
-        != NGX_OK)
-    {
-        ngx_http_llm_cache_redis_close(conn, 1);
-        return;
-    }
-
-    if (conn->host.len && !ngx_http_llm_cache_redis_is_address(&conn->host)) {
-
-        name = ngx_pnalloc(conn->pool, conn->host.len + 1);
-
-        if (name == NULL) {
-            ngx_http_llm_cache_redis_close(conn, 1);
-            return;
-        }
-
-        (void) ngx_cpystrn(name, conn->host.data, conn->host.len + 1);
-
-        if (SSL_set_tlsext_host_name(c->ssl->connection, (char *) name) == 0) {
-            ngx_http_llm_cache_redis_close(conn, 1);
-            return;
-        }
-    }
-
-    rc = ngx_ssl_handshake(c);
-
-    if (rc == NGX_AGAIN) {
-        c->ssl->handler = ngx_http_llm_cache_redis_handshaked;
-        return;
-    }
-
-    ngx_http_llm_cache_redis_handshaked(c);
-}
-
-#endif
-
-
 static void
 ngx_http_llm_cache_redis_connected(ngx_http_llm_cache_redis_conn_t *conn)
 {
@@ -330,7 +170,7 @@ ngx_http_llm_cache_redis_connected(ngx_http_llm_cache_redis_conn_t *conn)
 
 /* what goes before the commands of others */
 
-static void
+void
 ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
 {
     int                              n;
@@ -341,6 +181,11 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
 
     redis = conn->redis;
     asked = 0;
+
+    conn->peer.connection->read->handler =
+                                       ngx_http_llm_cache_redis_read_handler;
+    conn->peer.connection->write->handler =
+                                      ngx_http_llm_cache_redis_write_handler;
 
     if (!conn->plain && redis->password.len) {
 
@@ -445,8 +290,7 @@ ngx_http_llm_cache_redis_is_ready(ngx_http_llm_cache_redis_conn_t *conn)
 
     while (!ngx_queue_empty(&conn->waiting)) {
 
-        q = ngx_queue_head(&conn->waiting);
-        ngx_queue_remove(q);
+        q = ngx_http_llm_cache_redis_shift(&conn->waiting);
 
         cmd = ngx_queue_data(q, ngx_http_llm_cache_redis_cmd_t, queue);
 
@@ -470,6 +314,22 @@ ngx_http_llm_cache_redis_is_ready(ngx_http_llm_cache_redis_conn_t *conn)
 }
 
 
+/* takes the first one off */
+
+static ngx_queue_t *
+ngx_http_llm_cache_redis_shift(ngx_queue_t *list)
+{
+    ngx_queue_t  *q;
+
+    q = list->next;
+
+    list->next = q->next;
+    q->next->prev = list;
+
+    return q;
+}
+
+
 /* tells the commands of a list that there is no reply */
 
 static void
@@ -480,8 +340,7 @@ ngx_http_llm_cache_redis_fail(ngx_queue_t *list)
 
     while (!ngx_queue_empty(list)) {
 
-        q = ngx_queue_head(list);
-        ngx_queue_remove(q);
+        q = ngx_http_llm_cache_redis_shift(list);
 
         cmd = ngx_queue_data(q, ngx_http_llm_cache_redis_cmd_t, queue);
         cmd->kept = 0;
@@ -872,7 +731,7 @@ ngx_http_llm_cache_redis_reply(ngx_http_llm_cache_redis_conn_t *conn,
         return NGX_ERROR;
     }
 
-    ngx_queue_remove(q);
+    (void) ngx_http_llm_cache_redis_shift(&conn->sent);
 
     conn->n--;
     conn->bytes -= cmd->len;

@@ -9,6 +9,10 @@
 #define NGX_HTTP_LLM_CACHE_REDIS_LONGEST   2000
 
 
+static ngx_int_t ngx_http_llm_cache_redis_init_cluster(
+    ngx_http_llm_cache_redis_t *redis);
+static ngx_int_t ngx_http_llm_cache_redis_init_single(
+    ngx_http_llm_cache_redis_t *redis);
 static ngx_http_llm_cache_redis_server_t *ngx_http_llm_cache_redis_new_server(
     ngx_http_llm_cache_redis_t *redis, llm_str_t host, ngx_uint_t port);
 static void ngx_http_llm_cache_redis_start_handler(
@@ -29,11 +33,9 @@ static void ngx_http_llm_cache_redis_free_server(
 ngx_int_t
 ngx_http_llm_cache_redis_init(ngx_http_llm_cache_redis_t *redis)
 {
-    u_char                             *p;
-    size_t                              i;
-    llm_str_t                           none;
-    ngx_http_llm_cache_zone_t         **zones;
-    ngx_http_llm_cache_redis_server_t  *server;
+    u_char                      *p;
+    ngx_uint_t                   i;
+    ngx_http_llm_cache_zone_t  **zones;
 
     zones = redis->zones.elts;
     redis->stat = ngx_http_llm_cache_zone_redis(zones[0]);
@@ -55,57 +57,82 @@ ngx_http_llm_cache_redis_init(ngx_http_llm_cache_redis_t *redis)
     *ngx_cpymem(p, redis->password.data, redis->password.len) = '\0';
     redis->password.data = p;
 
+    redis->servers = ngx_calloc(NGX_HTTP_LLM_CACHE_REDIS_SERVERS
+                                * sizeof(ngx_http_llm_cache_redis_server_t *),
+                                ngx_cycle->log);
+    if (redis->servers == NULL) {
+        return NGX_ERROR;
+    }
+
+    return redis->url.kind == LLM_REDIS_CLUSTER
+           ? ngx_http_llm_cache_redis_init_cluster(redis)
+           : ngx_http_llm_cache_redis_init_single(redis);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_redis_init_cluster(ngx_http_llm_cache_redis_t *redis)
+{
+    size_t                              i;
+    ngx_http_llm_cache_redis_server_t  *server;
+
     redis->refresh.data = redis;
     redis->refresh.handler = ngx_http_llm_cache_redis_remap_handler;
     redis->refresh.log = ngx_cycle->log;
     redis->refresh.cancelable = 1;
 
-    ngx_memzero(&none, sizeof(llm_str_t));
+    redis->slots = ngx_calloc(LLM_REDIS_SLOTS * sizeof(uint16_t),
+                              ngx_cycle->log);
+    if (redis->slots == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (redis->url.kind == LLM_REDIS_CLUSTER) {
+    for (i = 0; i < redis->url.n; i++) {
 
-        redis->slots = ngx_calloc(LLM_REDIS_SLOTS * sizeof(uint16_t),
-                                  ngx_cycle->log);
-        if (redis->slots == NULL) {
+        server = ngx_http_llm_cache_redis_new_server(redis,
+                                                   redis->url.hosts[i].name,
+                                                   redis->url.hosts[i].port);
+        if (server == NULL) {
             return NGX_ERROR;
         }
 
-        for (i = 0; i < redis->url.n; i++) {
-            server = ngx_http_llm_cache_redis_new_server(redis,
-                                                   redis->url.hosts[i].name,
-                                                   redis->url.hosts[i].port);
-            if (server == NULL) {
-                return NGX_ERROR;
-            }
-
-            server->addrs = redis->addrs[i];
-            server->naddrs = redis->naddrs[i];
-        }
-
-        ngx_http_llm_cache_redis_remap(redis, 1);
-
-        return NGX_OK;
+        server->addrs = redis->addrs[i];
+        server->naddrs = redis->naddrs[i];
     }
 
+    ngx_http_llm_cache_redis_remap(redis, 1);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_redis_init_single(ngx_http_llm_cache_redis_t *redis)
+{
+    llm_str_t                           none;
+    ngx_http_llm_cache_redis_server_t  *server;
+
     if (redis->url.kind == LLM_REDIS_SENTINEL) {
+
+        ngx_memzero(&none, sizeof(llm_str_t));
+
         ngx_http_llm_cache_redis_sentinel_init(redis);
         server = ngx_http_llm_cache_redis_new_server(redis, none, 0);
+
+        if (server == NULL) {
+            return NGX_ERROR;
+        }
 
     } else {
         server = ngx_http_llm_cache_redis_new_server(redis,
                                                    redis->url.hosts[0].name,
                                                    redis->url.hosts[0].port);
-    }
+        if (server == NULL) {
+            return NGX_ERROR;
+        }
 
-    if (server == NULL) {
-        return NGX_ERROR;
-    }
-
-    server->addrs = redis->addrs[0];
-    server->naddrs = redis->naddrs[0];
-
-    if (redis->url.kind == LLM_REDIS_SENTINEL) {
-        server->naddrs = 0;
+        server->addrs = redis->addrs[0];
+        server->naddrs = redis->naddrs[0];
     }
 
     server->master = 1;
@@ -150,6 +177,7 @@ ngx_http_llm_cache_redis_exit(ngx_http_llm_cache_redis_t *redis)
     }
 
     redis->n = 0;
+    ngx_free(redis->servers);
 
     if (redis->slots) {
         ngx_free(redis->slots);
@@ -273,7 +301,9 @@ ngx_http_llm_cache_redis_start(ngx_http_llm_cache_redis_server_t *server,
     llm_str_t    host;
     ngx_addr_t  *addr;
 
-    conn->quiet = server->open;
+    conn->quiet = server->open
+                  || server->track.backoff
+                     > 2 * NGX_HTTP_LLM_CACHE_REDIS_BACKOFF;
 
     if (server->redis->url.kind == LLM_REDIS_SENTINEL) {
         conn->role = 1;

@@ -22,6 +22,9 @@
 
 #define NGX_HTTP_LLM_CACHE_REDIS_EPOCHS  0x7fffffff
 
+/* not known to be in Redis yet: it needs nobody's word */
+#define NGX_HTTP_LLM_CACHE_REDIS_OWN     0x7fffffff
+
 #define ngx_http_llm_cache_redis_epoch(msec)                                  \
     ((ngx_uint_t) ((msec) >> 5) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS)
 

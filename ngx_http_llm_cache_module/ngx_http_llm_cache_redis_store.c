@@ -16,6 +16,7 @@ typedef struct {
     u_char                       key[LLM_KEY_LEN];
     time_t                       stale;
     uint32_t                     stamp;
+    ngx_uint_t                   epoch;      /* when it was sent */
     ngx_http_llm_cache_redis_call_t  *call;
 } ngx_http_llm_cache_redis_job_t;
 
@@ -39,8 +40,8 @@ static u_char *ngx_http_llm_cache_redis_value(
     llm_record_t *rec, llm_str_t *value);
 static ngx_int_t ngx_http_llm_cache_redis_set(
     ngx_http_llm_cache_redis_job_t *job, llm_str_t *value, time_t expires);
-static void ngx_http_llm_cache_redis_unlink(
-    ngx_http_llm_cache_redis_job_t *job);
+static void ngx_http_llm_cache_redis_restamp(
+    ngx_http_llm_cache_redis_job_t *job, uint32_t stamp, ngx_uint_t epoch);
 static void ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply);
 
 
@@ -162,11 +163,12 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
 
     if (p) {
         job->stamp = llm_redis_value_stamp(job->key, value);
+        job->epoch = ngx_http_llm_cache_redis_epoch(ngx_current_msec);
 
         /* before anybody can tell of a change */
 
         ngx_http_llm_cache_zone_stamp(&hold, job->stamp,
-                           ngx_http_llm_cache_redis_epoch(ngx_current_msec));
+                                      NGX_HTTP_LLM_CACHE_REDIS_OWN);
 
         rc = ngx_http_llm_cache_redis_set(job, &value,
                                           (time_t) rec.expires + job->stale
@@ -271,7 +273,8 @@ ngx_http_llm_cache_redis_set(ngx_http_llm_cache_redis_job_t *job,
 
 
 static void
-ngx_http_llm_cache_redis_unlink(ngx_http_llm_cache_redis_job_t *job)
+ngx_http_llm_cache_redis_restamp(ngx_http_llm_cache_redis_job_t *job,
+    uint32_t stamp, ngx_uint_t epoch)
 {
     ngx_http_llm_cache_hold_t  hold;
 
@@ -280,7 +283,7 @@ ngx_http_llm_cache_redis_unlink(ngx_http_llm_cache_redis_job_t *job)
     }
 
     if (hold.node->stamp == job->stamp) {
-        ngx_http_llm_cache_zone_stamp(&hold, 0, 0);
+        ngx_http_llm_cache_zone_stamp(&hold, stamp, epoch);
     }
 
     ngx_http_llm_cache_zone_release(&hold);
@@ -320,7 +323,10 @@ ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
     if (llm_reply_is(reply, LLM_RESP_ERROR)
         || !ngx_http_llm_cache_redis_went_out(job->call))
     {
-        ngx_http_llm_cache_redis_unlink(job);
+        ngx_http_llm_cache_redis_restamp(job, 0, 0);
+
+    } else {
+        ngx_http_llm_cache_redis_restamp(job, job->stamp, job->epoch);
     }
 
     llm_reply_free(reply);

@@ -33,6 +33,7 @@ ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx)
 
     return ctx->conf->redis == NULL
            || node->stamp == 0
+           || node->epoch == NGX_HTTP_LLM_CACHE_REDIS_OWN
            || ngx_http_llm_cache_redis_trusts(ctx->conf->redis, node->epoch);
 }
 

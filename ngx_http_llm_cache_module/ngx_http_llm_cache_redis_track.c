@@ -112,13 +112,7 @@ ngx_http_llm_cache_redis_untrack(ngx_http_llm_cache_redis_server_t *server)
 static void
 ngx_http_llm_cache_redis_track_start(ngx_http_llm_cache_redis_conn_t *conn)
 {
-    ngx_http_llm_cache_redis_server_t  *server;
-
-    server = conn->data;
-
-    ngx_http_llm_cache_redis_start(server, conn);
-
-    conn->quiet |= server->track.backoff > NGX_HTTP_LLM_CACHE_REDIS_RETRY;
+    ngx_http_llm_cache_redis_start(conn->data, conn);
 }
 
 

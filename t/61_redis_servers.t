@@ -187,6 +187,6 @@ is_refused('another host', $elsewhere->url,
     param => 'ca=' . $ca->ca);
 is_shared('verify=off', $elsewhere->url, param => 'verify=off');
 is_refused('no TLS there', 'rediss://127.0.0.1:' . $plain->port,
-    qr/left alone|SSL/, param => 'ca=' . $ca->ca);
+    qr/does not answer in time|SSL/, param => 'ca=' . $ca->ca);
 
 finish();

@@ -11,8 +11,9 @@ my $mock = mock();
 
 # three nodes, the slots of which are dealt out
 
-my @nodes = map { LLMTest::Redis->new(conf => "cluster-enabled yes\n"
-    . "cluster-node-timeout 1000\ncluster-require-full-coverage no\n") } 1 .. 3;
+my $conf = "cluster-enabled yes\ncluster-node-timeout 1000\n"
+    . "cluster-require-full-coverage no\n";
+my @nodes = map { LLMTest::Redis->new(conf => $conf) } 1 .. 3;
 my @ranges = ([0, 5460], [5461, 10922], [10923, 16383]);
 my @ids = map { $_->command('CLUSTER', 'MYID') } @nodes;
 

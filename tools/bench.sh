@@ -124,7 +124,8 @@ prepare()
     # shellcheck disable=SC2086
     ${CC:-cc} -std=gnu11 -O2 ${CFLAGS:-} -I "$sources" \
         -I "$root/t/reference" "$bench/canon.c" \
-        "$root"/t/reference/*.c "$sources"/llm_*.c -ljansson -lhiredis -lcrypto -lz -lm \
+        "$root"/t/reference/*.c "$sources"/llm_*.c \
+        -ljansson -lhiredis -lcrypto -lz -lm \
         -o "$out/canon"
 }
 
