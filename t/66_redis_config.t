@@ -89,7 +89,7 @@ for my $parameter ('prefix=', 'prefix={a}', 'prefix=' . 'x' x 129,
     'verify=yes', 'ca=', 'nonsense', 'password_file=')
 {
     my ($code, $said) = nginx_t(location => 'llm_cache on; llm_cache_redis '
-        . "redis://127.0.0.1 $parameter;");
+        . "redis://127.0.0.1 \"$parameter\";");
 
     isnt($code, 0, "refused: $parameter");
     like($said, qr/\[emerg\].* invalid value "\Q$parameter\E" in "llm_cache_r/,
