@@ -8,7 +8,16 @@
 static ngx_int_t ngx_http_llm_cache_flight_look(
     ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish,
     ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w,
-    ngx_uint_t *again);
+    ngx_uint_t *again, ngx_uint_t *lost);
+static ngx_http_llm_cache_flight_t *ngx_http_llm_cache_flight_next(
+    ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish);
+static void ngx_http_llm_cache_flight_succeed(
+    const ngx_http_llm_cache_wish_t *wish,
+    ngx_http_llm_cache_flight_t *flight);
+static ngx_uint_t ngx_http_llm_cache_flight_dead(
+    ngx_http_llm_cache_flight_t *flight);
+static void ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight);
 static ngx_http_llm_cache_flight_t **ngx_http_llm_cache_flight_bucket(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 static ngx_http_llm_cache_flight_t *ngx_http_llm_cache_flight_find(
@@ -29,7 +38,7 @@ ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
     ngx_http_llm_cache_writer_t *w)
 {
     ngx_int_t                    rc;
-    ngx_uint_t                   i, again;
+    ngx_uint_t                   i, again, lost;
     ngx_http_llm_cache_shard_t  *shard;
 
     shard = ngx_http_llm_cache_zone_shard(zone, wish->key);
@@ -38,6 +47,7 @@ ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
 
     rc = NGX_DECLINED;
     again = 1;
+    lost = 0;
 
     for (i = 0; again && i < NGX_HTTP_LLM_CACHE_EVICT_MAX; i++) {
 
@@ -45,34 +55,49 @@ ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
             return NGX_DECLINED;
         }
 
-        rc = ngx_http_llm_cache_flight_look(shard, wish, hold, w, &again);
+        rc = ngx_http_llm_cache_flight_look(shard, wish, hold, w, &again,
+                                            &lost);
 
         ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    if (lost) {
+        ngx_http_llm_cache_zone_reap(zone, 0, ngx_cycle->log);
     }
 
     return rc;
 }
 
 
-/* *again: there was no room to lead, which a further try may make */
+/*
+ * *again: there was no room to lead, which a further try may make; *lost: a
+ * leader's process is gone.
+ */
 
 static ngx_int_t
 ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     const ngx_http_llm_cache_wish_t *wish, ngx_http_llm_cache_hold_t *hold,
-    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again)
+    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again, ngx_uint_t *lost)
 {
     ngx_int_t                     rc;
     ngx_http_llm_cache_flight_t  *flight;
 
     *again = 0;
 
-    rc = ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
+    rc = wish->fetch ? NGX_DECLINED
+                     : ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
 
     if (rc == NGX_OK) {
         return NGX_OK;
     }
 
-    flight = ngx_http_llm_cache_flight_find(shard, wish->key, wish->kind);
+    flight = ngx_http_llm_cache_flight_next(shard, wish);
+
+    if (flight && ngx_http_llm_cache_flight_dead(flight)) {
+        ngx_http_llm_cache_flight_lose(shard, flight);
+        flight = NULL;
+        *lost = 1;
+    }
 
     if (rc == NGX_BUSY && wish->stale && (flight || wish->refresh)
         && ngx_http_llm_cache_shard_get(shard, wish->key, wish->stale, hold)
@@ -87,8 +112,14 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     }
 
     if (flight && wish->follow) {
-        return ngx_http_llm_cache_flight_join(shard, flight, hold) == NGX_OK
-               ? NGX_AGAIN : rc;
+
+        if (ngx_http_llm_cache_flight_join(shard, flight, hold) != NGX_OK) {
+            return rc;
+        }
+
+        ngx_http_llm_cache_flight_succeed(wish, flight);
+
+        return NGX_AGAIN;
     }
 
     if (wish->lead) {
@@ -97,6 +128,34 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     }
 
     return rc;
+}
+
+
+static ngx_http_llm_cache_flight_t *
+ngx_http_llm_cache_flight_next(ngx_http_llm_cache_shard_t *shard,
+    const ngx_http_llm_cache_wish_t *wish)
+{
+    ngx_http_llm_cache_node_t  *node;
+
+    node = wish->after ? wish->after->flight->successor : NULL;
+
+    return node ? node->flight
+                : ngx_http_llm_cache_flight_find(shard, wish->key, wish->kind);
+}
+
+
+static void
+ngx_http_llm_cache_flight_succeed(const ngx_http_llm_cache_wish_t *wish,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    if (wish->after == NULL || wish->after->flight->successor) {
+        return;
+    }
+
+    flight->parts++;
+    flight->node->refs++;
+
+    wish->after->flight->successor = flight->node;
 }
 
 
@@ -204,6 +263,7 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
     shard->sh->flying++;
 
     ngx_http_llm_cache_shard_take_part(&w->hold, NGX_HTTP_LLM_CACHE_LEADER);
+    ngx_http_llm_cache_flight_succeed(wish, flight);
 
     w->last = &node->chunks;
 
@@ -291,6 +351,35 @@ ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w)
 
 
 void
+ngx_http_llm_cache_flight_closing(ngx_http_llm_cache_writer_t *w)
+{
+    w->hold.node->flight->state = NGX_HTTP_LLM_CACHE_CLOSING;
+
+    ngx_memory_barrier();
+}
+
+
+void
+ngx_http_llm_cache_flight_forsake(ngx_http_llm_cache_hold_t *hold)
+{
+    if (ngx_http_llm_cache_shard_lock(hold->shard) == NGX_OK) {
+        ngx_http_llm_cache_flight_unlist(hold->shard, hold->node->flight);
+        ngx_http_llm_cache_shard_unlock(hold->shard);
+    }
+}
+
+
+void
+ngx_http_llm_cache_flight_broken(ngx_http_llm_cache_flight_t *flight)
+{
+    if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
+        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+        ngx_http_llm_cache_wake(flight);
+    }
+}
+
+
+void
 ngx_http_llm_cache_flight_end(ngx_http_llm_cache_writer_t *w,
     ngx_http_llm_cache_flight_state_e state)
 {
@@ -336,37 +425,57 @@ ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
 }
 
 
+static ngx_uint_t
+ngx_http_llm_cache_flight_dead(ngx_http_llm_cache_flight_t *flight)
+{
+    return flight->state < NGX_HTTP_LLM_CACHE_STORED
+           && flight->leader != ngx_pid
+           && kill(flight->leader, 0) == -1
+           && ngx_errno == ESRCH;
+}
+
+
+static void
+ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED) {
+        return;
+    }
+
+    ngx_http_llm_cache_flight_unlist(shard, flight);
+
+    ngx_memory_barrier();
+
+    flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+
+    ngx_http_llm_cache_wake(flight);
+}
+
+
 ngx_uint_t
 ngx_http_llm_cache_flight_orphaned(ngx_http_llm_cache_hold_t *hold)
 {
-    ngx_uint_t                    locked;
+    ngx_http_llm_cache_shard_t   *shard;
     ngx_http_llm_cache_flight_t  *flight;
 
+    shard = hold->shard;
     flight = hold->node->flight;
 
-    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED
-        || flight->leader == ngx_pid
-        || kill(flight->leader, 0) == 0
-        || ngx_errno != ESRCH)
-    {
+    if (!ngx_http_llm_cache_flight_dead(flight)) {
         return 0;
     }
 
-    locked = ngx_http_llm_cache_shard_lock(hold->shard) == NGX_OK;
-
-    if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
-
-        if (locked) {
-            ngx_http_llm_cache_flight_unlist(hold->shard, flight);
-        }
-
-        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
-        ngx_http_llm_cache_wake(flight);
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        ngx_http_llm_cache_flight_broken(flight);
+        return 1;
     }
 
-    if (locked) {
-        ngx_http_llm_cache_shard_unlock(hold->shard);
-    }
+    ngx_http_llm_cache_flight_lose(shard, flight);
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    ngx_http_llm_cache_zone_reap(shard->zone, 0, ngx_cycle->log);
 
     return 1;
 }
@@ -383,24 +492,28 @@ ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
     if (part == NGX_HTTP_LLM_CACHE_FOLLOWER) {
         (void) ngx_atomic_fetch_add(&flight->followers, -1);
 
-    } else if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
-
-        ngx_http_llm_cache_flight_unlist(shard, flight);
-
-        ngx_memory_barrier();
-
-        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
-
-        ngx_http_llm_cache_wake(flight);
+    } else {
+        ngx_http_llm_cache_flight_lose(shard, flight);
     }
 
-    if (--flight->parts == 0) {
+    /* with the last one its successor loses a part, and so on */
+
+    while (--flight->parts == 0) {
+
         ngx_http_llm_cache_flight_unlist(shard, flight);
 
         node->flight = NULL;
-        shard->sh->flying--;
+        node = flight->successor;
 
+        shard->sh->flying--;
         ngx_slab_free_locked(shard->pool, flight);
+
+        if (node == NULL) {
+            return;
+        }
+
+        flight = node->flight;
+        ngx_http_llm_cache_shard_unref(shard, node);
     }
 }
 

@@ -9,6 +9,7 @@ static ngx_int_t ngx_http_llm_cache_zone_add_chunk(
     ngx_http_llm_cache_writer_t *w, ngx_http_llm_cache_chunk_t **link,
     size_t size);
 static size_t ngx_http_llm_cache_zone_chunk_size(size_t left);
+static void ngx_http_llm_cache_zone_full(ngx_http_llm_cache_shard_t *shard);
 static void ngx_http_llm_cache_zone_trim(ngx_http_llm_cache_writer_t *w);
 static ngx_uint_t ngx_http_llm_cache_zone_may_trim(
     ngx_http_llm_cache_writer_t *w);
@@ -55,7 +56,7 @@ ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
         }
     }
 
-    ngx_http_llm_cache_shard_full(shard);
+    ngx_http_llm_cache_zone_full(shard);
 
     return NGX_DECLINED;
 }
@@ -138,9 +139,20 @@ ngx_http_llm_cache_zone_add_chunk(ngx_http_llm_cache_writer_t *w,
         }
     }
 
-    ngx_http_llm_cache_shard_full(shard);
+    ngx_http_llm_cache_zone_full(shard);
 
     return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_llm_cache_zone_full(ngx_http_llm_cache_shard_t *shard)
+{
+    /* perhaps only because of what the dead hold */
+
+    ngx_http_llm_cache_zone_reap(shard->zone, 0, ngx_cycle->log);
+
+    ngx_http_llm_cache_shard_full(shard);
 }
 
 
@@ -257,10 +269,7 @@ ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w, size_t offset,
 }
 
 
-/*
- * Nobody may read from a chunk that is replaced.  Who joins the flight now has
- * to wait until the record is in the index.
- */
+/* nobody may read from a chunk that is replaced */
 
 static ngx_uint_t
 ngx_http_llm_cache_zone_may_trim(ngx_http_llm_cache_writer_t *w)
@@ -274,15 +283,13 @@ ngx_http_llm_cache_zone_may_trim(ngx_http_llm_cache_writer_t *w)
         return 1;
     }
 
-    if (w->shown || ngx_http_llm_cache_shard_lock(w->hold.shard) != NGX_OK) {
+    /* who joins from here on waits, as the flight is closing */
+
+    if (ngx_http_llm_cache_shard_lock(w->hold.shard) != NGX_OK) {
         return 0;
     }
 
     unread = flight->parts == 1;
-
-    if (unread) {
-        flight->state = NGX_HTTP_LLM_CACHE_CLOSING;
-    }
 
     ngx_http_llm_cache_shard_unlock(w->hold.shard);
 
@@ -330,9 +337,7 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
 
     ngx_http_llm_cache_shard_unlock(shard);
 
-    if (w->hold.part == NGX_HTTP_LLM_CACHE_READER) {
-        ngx_http_llm_cache_zone_release(&w->hold);
-    }
+    ngx_http_llm_cache_zone_release(&w->hold);
 
     return NGX_OK;
 }

@@ -118,7 +118,6 @@ typedef struct {
     ngx_http_llm_cache_chunk_t **last;       /* the link to the last chunk */
     size_t                       len;
     size_t                       expected;   /* total length, 0: unknown */
-    ngx_uint_t                   shown;      /* chunks are being sent */
 } ngx_http_llm_cache_writer_t;
 
 
@@ -144,9 +143,12 @@ ngx_http_llm_cache_memo_t *ngx_http_llm_cache_zone_memo(
 /* frees what this process has of its own */
 void ngx_http_llm_cache_zone_close(ngx_http_llm_cache_zone_t *zone);
 
-/* gives back what workers that are gone had held */
+/*
+ * Gives back what processes that are gone had held.  What stands there for a
+ * process that has only just started is an earlier one's of the same number.
+ */
 void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
-    ngx_log_t *log);
+    ngx_uint_t started, ngx_log_t *log);
 
 
 /*
@@ -188,8 +190,8 @@ void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
     size_t offset, const u_char *data, size_t len);
 
 /*
- * Makes the record visible in place of the key's older one; the writer ends.
- * One that leads a flight holds the record until it is abandoned.
+ * Makes the record visible in place of the key's older one; the writer ends,
+ * but for a leader's that gets NGX_DECLINED.
  */
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     const u_char *key, time_t created, time_t expires, uint32_t weight);
