@@ -2,9 +2,12 @@
 #include "ngx_http_llm_cache_redis.h"
 
 
-/* records that wait to be stored, and those stored in one round */
+/* records that wait to be stored, and bytes of those sent in one round */
 #define NGX_HTTP_LLM_CACHE_REDIS_JOBS    256
-#define NGX_HTTP_LLM_CACHE_REDIS_ROUND   4
+#define NGX_HTTP_LLM_CACHE_REDIS_ROUND   (128 * 1024)
+
+/* what a record costs beside its bytes, in bytes of a round */
+#define NGX_HTTP_LLM_CACHE_REDIS_EACH    1024
 
 /* rounds of the event loop that a record waits to be packed */
 #define NGX_HTTP_LLM_CACHE_REDIS_ROUNDS  64
@@ -33,7 +36,7 @@ typedef struct {
 
 
 static void ngx_http_llm_cache_redis_store_handler(ngx_event_t *ev);
-static void ngx_http_llm_cache_redis_store(
+static size_t ngx_http_llm_cache_redis_store(
     ngx_http_llm_cache_redis_job_t *job);
 static u_char *ngx_http_llm_cache_redis_value(
     ngx_http_llm_cache_redis_job_t *job, ngx_http_llm_cache_hold_t *hold,
@@ -109,7 +112,7 @@ ngx_http_llm_cache_redis_store_exit(void)
 static void
 ngx_http_llm_cache_redis_store_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                        i;
+    size_t                            done;
     ngx_http_llm_cache_redis_job_t   *job;
     ngx_http_llm_cache_redis_jobs_t  *jobs;
 
@@ -126,13 +129,16 @@ ngx_http_llm_cache_redis_store_handler(ngx_event_t *ev)
 
     jobs->rounds = 0;
 
-    for (i = 0; jobs->n && i < NGX_HTTP_LLM_CACHE_REDIS_ROUND; i++) {
+    done = 0;
+
+    while (jobs->n && done < NGX_HTTP_LLM_CACHE_REDIS_ROUND) {
 
         job = &jobs->jobs[jobs->first];
         jobs->first = (jobs->first + 1) % NGX_HTTP_LLM_CACHE_REDIS_JOBS;
         jobs->n--;
 
-        ngx_http_llm_cache_redis_store(job);
+        done += NGX_HTTP_LLM_CACHE_REDIS_EACH
+                + ngx_http_llm_cache_redis_store(job);
     }
 
     if (jobs->n) {
@@ -141,7 +147,9 @@ ngx_http_llm_cache_redis_store_handler(ngx_event_t *ev)
 }
 
 
-static void
+/* the length of the value */
+
+static size_t
 ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
 {
     u_char                           *p;
@@ -154,10 +162,11 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
     stat = ngx_http_llm_cache_zone_redis(job->zone);
 
     if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold) != NGX_OK) {
-        return;
+        return 0;
     }
 
     rc = NGX_ERROR;
+    value.len = 0;
 
     p = ngx_http_llm_cache_redis_value(job, &hold, &rec, &value);
 
@@ -185,6 +194,8 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
     }
 
     ngx_http_llm_cache_zone_release(&hold);
+
+    return value.len;
 }
 
 

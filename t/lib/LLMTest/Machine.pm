@@ -21,7 +21,7 @@ sub machine {
 
     return nginx(server => "llm_cache on;\nllm_cache_redis $url"
         . ($option{param} ? " $option{param}" : '') . ";\n"
-        . "location /redis/ {\nreturn 200 '{\"state\": "
+        . "location /redis/ {\nreturn 200 '{\"pid\": \"\$pid\", \"state\": "
         . '"$llm_cache_redis_state"' . join('', map { ", \"$_\": "
         . "\"\$llm_cache_redis_$_\"" } qw(lookups hits misses errors timeouts
         skipped damaged stores store_errors dropped invalidations unverified
@@ -35,15 +35,21 @@ sub state_of { my ($nginx) = @_; return $nginx->get('/redis/')->json }
 
 sub counter { my ($nginx, $name) = @_; return state_of($nginx)->{$name} }
 
-# until Redis tells this machine of changes, and for what is stored since
+# until Redis tells all workers of changes, and for what is stored since
 
 sub settle {
     my ($nginx, $state) = @_;
 
     $state //= 'tracking';
 
-    ok($nginx->wait_until(sub { state_of($nginx)->{state} eq $state }),
-        "the state is $state") or diag(to_json(state_of($nginx)));
+    my %there;
+
+    ok($nginx->wait_until(sub {
+        my $now = state_of($nginx);
+
+        $there{$now->{pid}} = $now->{state} eq $state;
+        return !grep { !$there{$_} } $nginx->worker_pids;
+    }), "the state is $state") or diag(to_json(state_of($nginx)));
 
     pause(0.1);
 
