@@ -22,6 +22,7 @@
 #include "llm_reason.h"
 #include "llm_record.h"
 #include "ngx_http_llm_cache_pack.h"
+#include "ngx_http_llm_cache_redis.h"
 #include "ngx_http_llm_cache_wake.h"
 #include "ngx_http_llm_cache_zone.h"
 
@@ -45,6 +46,7 @@
 typedef struct {
     ngx_array_t                  zones;      /* of zone_t * */
     ngx_http_llm_cache_zone_t   *implicit;
+    ngx_array_t                  redises;    /* of redis_t * */
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *thread_pool;
@@ -80,6 +82,7 @@ typedef struct {
     ngx_uint_t                   use_stale;  /* NGX_HTTP_UPSTREAM_FT_... */
     time_t                       stale;
     ngx_flag_t                   background_update;
+    ngx_http_llm_cache_redis_t  *redis;
     ngx_flag_t                   ignore_client_abort;
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
@@ -164,6 +167,13 @@ typedef struct {
     ngx_http_event_handler_pt    read_handler;
     ngx_http_event_handler_pt    write_handler;
 
+    /* what Redis is asked */
+    ngx_http_llm_cache_redis_batch_t  *query;
+    ngx_http_llm_cache_redis_call_t   *leasing;
+    ngx_msec_t                   lease_since;
+    ngx_msec_t                   redis_msec; /* that it took */
+    ngx_atomic_uint_t            changes;    /* until it was asked */
+
     /* a record that is sent while it grows */
     size_t                       shown;
     ngx_http_llm_cache_cursor_t  cursor;
@@ -202,6 +212,12 @@ typedef struct {
     unsigned                     again:1;    /* to be looked up anew */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
+    unsigned                     querying:1; /* Redis */
+    unsigned                     answered:1; /* by Redis */
+    unsigned                     redis_asked:1;
+    unsigned                     from_redis:1;
+    unsigned                     leased:1;   /* other machines wait */
+    unsigned                     lease_over:1;
     unsigned                     gone:1;     /* no client is there any more */
     unsigned                     background:1;  /* none ever was */
     unsigned                     replaced:1; /* by a stale answer */
@@ -376,6 +392,24 @@ void ngx_http_llm_cache_refresh(ngx_http_request_t *r,
 /* that request's way through the phases */
 ngx_int_t ngx_http_llm_cache_refresh_handler(ngx_http_request_t *r);
 
+/* ngx_http_llm_cache_redis_tier.c */
+
+/* whether the record that is held may be served without asking Redis */
+ngx_uint_t ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx);
+/* drops it where it may not */
+void ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx);
+
+/*
+ * Looks the key up in Redis.  NGX_AGAIN: the request waits, and its phases run
+ * again with ctx->answered, the record being held where there is one;
+ * NGX_DECLINED: Redis cannot be asked.
+ */
+ngx_int_t ngx_http_llm_cache_redis_ask(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_redis_end(ngx_http_llm_cache_ctx_t *ctx);
+/* other machines need not wait for this answer any more */
+void ngx_http_llm_cache_redis_unlease(ngx_http_llm_cache_ctx_t *ctx);
+
 /* ngx_http_llm_cache_variables.c */
 
 ngx_int_t ngx_http_llm_cache_add_variables(ngx_conf_t *cf);
@@ -432,6 +466,17 @@ ngx_http_llm_cache_streams(ngx_http_llm_cache_ctx_t *ctx)
 {
     return ctx->record.form != LLM_FORM_JSON
            && ctx->record.status == NGX_HTTP_OK;
+}
+
+
+/* how long past its lifetime an answer may be of use */
+
+static ngx_inline time_t
+ngx_http_llm_cache_stale_time(ngx_http_llm_cache_loc_conf_t *conf)
+{
+    return (conf->use_stale & ~NGX_CONF_BITMASK_SET
+            & ~NGX_HTTP_UPSTREAM_FT_OFF)
+           ? conf->stale : 0;
 }
 
 

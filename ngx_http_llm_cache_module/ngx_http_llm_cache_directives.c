@@ -191,6 +191,13 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
       offsetof(ngx_http_llm_cache_loc_conf_t, background_update),
       NULL },
 
+    { ngx_string("llm_cache_redis"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_llm_cache_redis_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, redis),
+      NULL },
+
     { ngx_string("llm_cache_ignore_client_abort"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,

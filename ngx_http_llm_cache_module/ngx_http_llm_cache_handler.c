@@ -21,6 +21,12 @@ static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_answered(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_serve(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_forward(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
@@ -56,7 +62,9 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
         ngx_http_llm_cache_set_ctx(r, ctx);
 
-    } else if (ctx->reading || ctx->working || ctx->following) {
+    } else if (ctx->reading || ctx->working || ctx->following
+               || ctx->querying)
+    {
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
@@ -65,6 +73,12 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
             ctx->again = 0;
             return ngx_http_llm_cache_decided(r, ctx,
                                          ngx_http_llm_cache_lookup(r, ctx));
+        }
+
+        if (ctx->answered) {
+            ctx->answered = 0;
+            return ngx_http_llm_cache_decided(r, ctx,
+                                        ngx_http_llm_cache_answered(r, ctx));
         }
 
         if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
@@ -387,9 +401,9 @@ ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 
 
 /*
- * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one;
- * else the response's code, where the status tells that it was served from
- * the cache.
+ * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one
+ * or waits for Redis; else the response's code, where the status tells that it
+ * was served from the cache.
  */
 
 static ngx_int_t
@@ -426,26 +440,79 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
         } while (rc == NGX_AGAIN);
 
-        if (rc == NGX_OK) {
-            ctx->reason = LLM_REASON_NONE;
-            ctx->may_store = 0;
+        rc = (rc == NGX_OK) ? ngx_http_llm_cache_serve(r, ctx)
+                            : ngx_http_llm_cache_redis_ask(r, ctx);
 
-            if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
-
-                if (ngx_http_llm_cache_leads(&ctx->writer)) {
-                    ngx_http_llm_cache_refresh(r, ctx);
-                }
-
-                return ngx_http_llm_cache_replay(r, ctx);
-            }
-
-            ngx_http_llm_cache_zone_release(&ctx->hold);
-
-            ctx->status = NGX_HTTP_LLM_CACHE_MISS;
-            ngx_http_llm_cache_prepare_store(r, ctx);
+        if (rc != NGX_DECLINED) {
+            return rc;
         }
     }
 
+    return ngx_http_llm_cache_forward(r, ctx);
+}
+
+
+/* Redis was asked: as above */
+
+static ngx_int_t
+ngx_http_llm_cache_answered(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->hold.node) {
+
+        if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK) {
+
+            ctx->status = NGX_HTTP_LLM_CACHE_HIT;
+            ctx->from_redis = 1;
+
+            rc = ngx_http_llm_cache_serve(r, ctx);
+
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+
+            ctx->from_redis = 0;
+        }
+
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+    }
+
+    return ngx_http_llm_cache_forward(r, ctx);
+}
+
+
+/* the record that is held: NGX_DECLINED, or the response's code */
+
+static ngx_int_t
+ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->reason = LLM_REASON_NONE;
+    ctx->may_store = 0;
+
+    if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+
+        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+            ngx_http_llm_cache_refresh(r, ctx);
+        }
+
+        return ngx_http_llm_cache_replay(r, ctx);
+    }
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+    ngx_http_llm_cache_prepare_store(r, ctx);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_forward(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
     if (ctx->control.only_if_cached) {
         ctx->only_if_cached = 1;
         ctx->may_store = 0;
@@ -490,6 +557,12 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     }
 
     rc = ngx_http_llm_cache_enter(r, ctx, 0);
+
+    if (rc == NGX_OK && !ngx_http_llm_cache_redis_verified(ctx)) {
+        ngx_http_llm_cache_redis_drop(ctx);
+
+        rc = ngx_http_llm_cache_enter(r, ctx, 0);
+    }
 
     if (rc == NGX_OK) {
 

@@ -355,6 +355,15 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
 
     ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
 
+    if (ctx->conf->redis) {
+        ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
+                                    ctx->conf->zone, ctx->key,
+                                    ngx_http_llm_cache_stale_time(ctx->conf));
+
+        /* who waits looks for the answer until the lease ends */
+        ctx->leased = 0;
+    }
+
     return LLM_REASON_NONE;
 }
 

@@ -95,6 +95,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ngx_http_llm_cache_restore_encodings(ctx);
 
     ngx_http_llm_cache_unfollow(ctx);
+    ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_lead_end(ctx);
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
