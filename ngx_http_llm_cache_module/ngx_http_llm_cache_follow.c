@@ -160,6 +160,10 @@ ngx_http_llm_cache_follow_failed(ngx_http_llm_cache_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    if (ctx->hold.node->flight->failure & ctx->conf->use_stale) {
+        ctx->failed = 1;
+    }
+
     if (state == NGX_HTTP_LLM_CACHE_ALONE
         || ++ctx->failures == NGX_HTTP_LLM_CACHE_TRIES)
     {

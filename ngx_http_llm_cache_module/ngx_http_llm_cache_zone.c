@@ -236,7 +236,7 @@ ngx_http_llm_cache_zone_reap_slot(ngx_http_llm_cache_shard_t *shard,
 
 ngx_int_t
 ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold)
+    const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold)
 {
     ngx_int_t                    rc;
     ngx_http_llm_cache_shard_t  *shard;
@@ -247,7 +247,7 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_llm_cache_shard_get(shard, key, hold);
+    rc = ngx_http_llm_cache_shard_get(shard, key, stale, hold);
 
     ngx_http_llm_cache_shard_unlock(shard);
 

@@ -15,7 +15,9 @@ my $nginx = nginx(workers => 2,
     llm_cache on;
     llm_cache_namespace all;
     location = /zone {
-        return 200 "$llm_cache_zone_flights $llm_cache_zone_followers $llm_cache_zone_takeovers $llm_cache_zone_flying $llm_cache_zone_free";
+        set $counts "$llm_cache_zone_flights $llm_cache_zone_followers";
+        set $counts "$counts $llm_cache_zone_takeovers";
+        return 200 "$counts $llm_cache_zone_flying $llm_cache_zone_free";
     }
     location /nolock/ {
         llm_cache_lock off;
