@@ -4,8 +4,9 @@
 #include "llm_convert_core.h"
 
 
-/* the work takes up to this many times the bytes of the result */
+/* the work takes up to so much memory: for each byte, and besides */
 #define LLM_CONVERT_WORK  16
+#define LLM_CONVERT_ROOM  (1024 * 1024)
 
 
 typedef struct {
@@ -115,7 +116,7 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
     conv.body = body;
     conv.out = out;
     conv.start = out->len;
-    conv.arena.max = convert->max * LLM_CONVERT_WORK;
+    conv.arena.max = body.len * LLM_CONVERT_WORK + LLM_CONVERT_ROOM;
 
     rc = llm_conv_run(&conv, converter);
 
@@ -465,6 +466,30 @@ llm_conv_listed(const llm_value_t *member, const char *const *names)
     }
 
     return 0;
+}
+
+
+int
+llm_conv_ordered(const llm_value_t *array)
+{
+    size_t              index, next;
+    const llm_value_t  *item;
+
+    next = 0;
+
+    for (item = array->first; item; item = item->next) {
+
+        index = llm_doc_index(llm_doc_get(item, "index"),
+                              array->n == 1 ? 0 : SIZE_MAX);
+
+        if (index == SIZE_MAX || index < next) {
+            return 0;
+        }
+
+        next = index + 1;
+    }
+
+    return 1;
 }
 
 

@@ -284,7 +284,6 @@ llm_chat_run(llm_conv_t *conv, int (*handler)(llm_choice_t *choice))
 static int
 llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
 {
-    size_t               n;
     llm_conv_t          *conv;
     llm_choice_t         choice;
     const llm_value_t   *value, *usage;
@@ -294,11 +293,9 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
     conv = chat->conv;
     value = llm_doc_get(conv->doc, "choices");
 
-    if (!llm_doc_type(value, LLM_SCAN_ARRAY)) {
+    if (!llm_doc_type(value, LLM_SCAN_ARRAY) || !llm_conv_ordered(value)) {
         return -1;
     }
-
-    n = value->n;
 
     for (value = value->first; value; value = value->next) {
 
@@ -311,13 +308,11 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
         choice.index = llm_doc_get(value, "index");
         choice.logprobs = llm_doc_get(value, "logprobs");
 
-        if (choice.index == NULL && n == 1) {
+        if (choice.index == NULL) {
             choice.index = &choice.zero;
         }
 
-        if (!llm_doc_type(choice.index, LLM_SCAN_NUMBER)
-            || handler(&choice) != 0)
-        {
+        if (handler(&choice) != 0) {
             return -1;
         }
     }
@@ -426,7 +421,9 @@ llm_chat_choice(llm_choice_t *choice)
 
     choice->message = llm_doc_get(choice->choice, "message");
 
-    if (!llm_doc_type(choice->message, LLM_SCAN_OBJECT)) {
+    if (!llm_doc_type(choice->message, LLM_SCAN_OBJECT)
+        || llm_doc_get(choice->choice, "delta"))
+    {
         return -1;
     }
 
@@ -807,8 +804,9 @@ llm_choice_last(llm_choice_t *choice, const char *empty)
 {
     llm_conv_t  *conv;
 
-    static const char *const  skip[] = { "index", "message", "text",
-                                         "logprobs", NULL };
+    static const char *const  chat[] = { "index", "message", "logprobs",
+                                         NULL };
+    static const char *const  text[] = { "index", "text", "logprobs", NULL };
 
     conv = choice->chat->conv;
 
@@ -819,7 +817,7 @@ llm_choice_last(llm_choice_t *choice, const char *empty)
         llm_conv_put(conv, ",\"logprobs\":%v", choice->logprobs);
     }
 
-    llm_conv_members(conv, choice->choice, skip);
+    llm_conv_members(conv, choice->choice, choice->message ? chat : text);
     llm_conv_put(conv, "}]}");
     llm_conv_end(conv);
 }

@@ -169,7 +169,8 @@ llm_cohere_start(llm_conv_t *conv, llm_value_t *doc, const llm_value_t *event,
         }
     }
 
-    return llm_doc_add(&conv->arena, doc, "message", message) ? 0 : -1;
+    return llm_doc_get(doc, "message") == NULL
+           && llm_doc_add(&conv->arena, doc, "message", message) ? 0 : -1;
 }
 
 
@@ -298,6 +299,7 @@ llm_cohere_stream(llm_conv_t *conv)
     message = llm_doc_get(conv->doc, "message");
 
     if (!llm_doc_type(message, LLM_SCAN_OBJECT)
+        || llm_doc_get(conv->doc, "type") || llm_doc_get(conv->doc, "delta")
         || llm_cohere_head(conv, message) != 0)
     {
         return -1;

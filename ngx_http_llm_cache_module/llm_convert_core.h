@@ -96,6 +96,11 @@ void llm_conv_end(llm_conv_t *conv);
 
 void llm_conv_typed(llm_conv_t *conv, const char *type);
 
+/* whether things that are told apart by an "index" can be: one need not have
+   it, more must have it in order */
+
+int llm_conv_ordered(const llm_value_t *array);
+
 int llm_conv_listed(const llm_value_t *member, const char *const *names);
 
 

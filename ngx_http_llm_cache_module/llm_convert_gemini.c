@@ -232,6 +232,10 @@ llm_gemini_stream(llm_conv_t *conv)
         return 0;
     }
 
+    if (!llm_conv_ordered(candidate)) {
+        return -1;
+    }
+
     for (candidate = candidate->first;
          candidate;
          candidate = candidate->next)

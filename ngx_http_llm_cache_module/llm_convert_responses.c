@@ -111,7 +111,7 @@ llm_responses_json(llm_conv_t *conv)
 
     /* parts of an item that nobody told whole, or JSON without a status */
 
-    if ((output->n == 0 && others && items == 0)
+    if ((items == 0 && others)
         || !llm_doc_type(llm_doc_get(response, "status"), LLM_SCAN_STRING))
     {
         return NULL;

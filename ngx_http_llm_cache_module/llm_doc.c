@@ -604,9 +604,13 @@ llm_doc_add(llm_arena_t *arena, llm_value_t *parent, const char *name,
 {
     llm_value_t  *copy;
 
-    copy = llm_doc_renamed(arena, value, name);
+    if (parent == NULL || parent->text.data) {
+        arena->failed = 1;
+        return NULL;
+    }
 
-    if (copy == NULL || parent == NULL) {
+    copy = llm_doc_renamed(arena, value, name);
+    if (copy == NULL) {
         return NULL;
     }
 
@@ -624,7 +628,7 @@ llm_doc_set(llm_arena_t *arena, llm_value_t *object, const char *name,
 
     old = llm_doc_get(object, name);
 
-    if (old == NULL || value == NULL) {
+    if (old == NULL || value == NULL || object->text.data) {
         return llm_doc_add(arena, object, name, value);
     }
 

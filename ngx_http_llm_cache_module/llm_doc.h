@@ -96,7 +96,8 @@ int llm_doc_same(const llm_value_t *one, const llm_value_t *two);
 
 /*
  * Making and changing.  These return NULL, or do nothing, where they are given
- * a NULL or memory ran out; arena->failed then tells.
+ * a NULL.  Where memory ran out, or what is to be changed was not made but
+ * read, arena->failed tells too.
  */
 
 llm_value_t *llm_doc_new(llm_arena_t *arena, llm_scan_type_e type);

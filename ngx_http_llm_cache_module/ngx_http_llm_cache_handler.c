@@ -56,7 +56,9 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
         ngx_http_llm_cache_set_ctx(r, ctx);
 
-    } else if (ctx->reading || ctx->working || ctx->following) {
+    } else if (ctx->reading || ctx->working || ctx->following
+               || ctx->pacing)
+    {
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
@@ -287,7 +289,7 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 
     /* for as long as the upstream takes nobody needs the document */
 
-    if (!ctx->following
+    if (!ctx->following && !ctx->working && !ctx->pacing
         && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
@@ -408,11 +410,15 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->reason = LLM_REASON_OPERATOR;
 
     } else {
-        rc = ngx_http_llm_cache_find(r, ctx);
+        rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
 
         if (rc == NGX_OK) {
             ctx->reason = LLM_REASON_NONE;
             ctx->may_store = 0;
+
+            if (ngx_http_llm_cache_convert(r, ctx) == NGX_AGAIN) {
+                return NGX_AGAIN;
+            }
 
             if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
 
@@ -425,6 +431,7 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
             ngx_http_llm_cache_zone_release(&ctx->hold);
 
+            ctx->conversion = NULL;
             ctx->status = NGX_HTTP_LLM_CACHE_MISS;
             ngx_http_llm_cache_prepare_store(r, ctx);
         }
@@ -519,7 +526,7 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     conf = ctx->conf;
 
     wish.key = ctx->key;
-    wish.kind = ctx->ask.include_usage;
+    wish.kind = ctx->ask.form << 1 | ctx->ask.include_usage;
     wish.stale = 0;
     wish.follow = conf->lock;
     wish.lead = ctx->may_store;
@@ -558,7 +565,8 @@ ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx)
         return 0;
     }
 
-    if (ctx->ask.include_usage
+    if (ngx_http_llm_cache_same_form(ctx)
+        && ctx->ask.include_usage
         && ctx->ask.stream
         && !ctx->record.has_usage
         && !ctx->record.usage_asked)

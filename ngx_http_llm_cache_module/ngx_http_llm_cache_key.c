@@ -68,7 +68,12 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
         llm_key_add(key, LLM_KEY_SCOPE, scope, LLM_KEY_LEN);
         llm_key_add(key, LLM_KEY_DIALECT, ctx->route.dialect->name.data,
                     ctx->route.dialect->name.len);
-        llm_key_add(key, LLM_KEY_FORM, &form, 1);
+
+        /* one answer serves all forms that can be made of it */
+
+        if (!llm_convert_knows(ctx->route.dialect)) {
+            llm_key_add(key, LLM_KEY_FORM, &form, 1);
+        }
 
         rc = ngx_http_llm_cache_key_request(r, ctx, key);
     }

@@ -103,6 +103,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     llm_answer_free(ctx->answer);
     ctx->answer = NULL;
 
+    ctx->conversion = NULL;
+
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->reason = LLM_REASON_NONE;
     ctx->has_key = 0;
