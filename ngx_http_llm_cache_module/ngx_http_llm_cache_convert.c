@@ -72,6 +72,10 @@ ngx_http_llm_cache_convert(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "llm cache: a thread converts an answer of %uz bytes",
+                   conversion->body.len);
+
     ctx->conversion = conversion;
     ctx->again = 1;
 

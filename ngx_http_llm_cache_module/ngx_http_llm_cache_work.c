@@ -44,6 +44,10 @@ ngx_http_llm_cache_post_work(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "llm cache: a thread reads a body of %uz bytes",
+                   work->text.len);
+
     ctx->work = copy;
 
     return NGX_OK;
@@ -77,9 +81,6 @@ ngx_http_llm_cache_post_task(ngx_http_request_t *r,
     if (ngx_thread_task_post(mcf->thread_pool, task) != NGX_OK) {
         return NGX_DECLINED;
     }
-
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "llm cache: a thread does the work");
 
     ctx->working = 1;
 

@@ -7,16 +7,19 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/lib";
 
+use Encode qw(decode_utf8);
+
 use LLMTest;
 
 my $mock = mock();
 
-my $nginx = nginx(workers => 2, location => 'llm_cache on;',
-    http => 'llm_cache_zone zone=packed:8m compress=on max_entry=4m;'
+my $nginx = nginx(workers => 2, location => 'llm_cache on zone=plain;',
+    http => 'llm_cache_zone zone=plain:32m;'
+        . 'llm_cache_zone zone=packed:8m compress=on max_entry=4m;'
         . 'llm_cache_zone zone=large:64m max_entry=8m;',
     server => <<'END');
     location /marked/ {
-        llm_cache on;
+        llm_cache on zone=plain;
         llm_cache_mark on;
         proxy_pass http://llm;
     }
@@ -47,7 +50,8 @@ sub form {
     }
 
     my $case = dialect($name);
-    my $usage = $name =~ /^(?:chat|completions)$/ && $form ne 'json';
+    my $usage = $name =~ /chat$|^completions$/
+        && $name !~ /^(?:cohere|ollama)/ && $form ne 'json';
 
     return ($case->{uri}, $case->{body}->($prompt, %more,
         stream => $form eq 'json' ? json_false : json_true,
@@ -88,7 +92,7 @@ sub other {
 sub recorded {
     my ($name, $form, $prompt, $response) = @_;
 
-    my @mock = (body => $response->body, type =>
+    my @mock = (body => decode_utf8($response->body), type =>
         $response->header('Content-Type'));
 
     is_miss($nginx->post(form($name, $form, $prompt), mock => { @mock }),

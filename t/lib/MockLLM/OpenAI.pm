@@ -164,6 +164,9 @@ sub completions_stream {
             $call->finish(%FINISH))]));
     }
 
+    push @events, data(obj(completions_head($call), choices => [],
+        usage => usage($call))) if $call->doc->{stream_options}{include_usage};
+
     return (@events, "data: [DONE]\n\n");
 }
 
