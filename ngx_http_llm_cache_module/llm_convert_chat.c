@@ -226,9 +226,14 @@ llm_chat_message(llm_conv_t *conv, llm_value_t *choice)
         (void) llm_doc_set(&conv->arena, message, "role", value);
     }
 
-    if (llm_doc_get(message, "content") == NULL) {
+    /* a refusal's deltas begin with an empty content, its JSON has none */
+
+    if (llm_doc_get(message, "content") == NULL
+        || (!llm_doc_silent(llm_doc_get(message, "refusal"))
+            && llm_doc_silent(llm_doc_get(message, "content"))))
+    {
         value = llm_doc_spelled(&conv->arena, LLM_SCAN_NULL, null);
-        (void) llm_doc_add(&conv->arena, message, "content", value);
+        (void) llm_doc_set(&conv->arena, message, "content", value);
     }
 
     value = llm_doc_get(message, "tool_calls");
@@ -649,53 +654,22 @@ llm_chat_tools(llm_choice_t *choice)
 }
 
 
+/* whole, as not every client joins pieces of arguments */
+
 static void
 llm_chat_call(llm_choice_t *choice, const llm_value_t *call, size_t at)
 {
-    llm_cut_t           cut;
-    llm_str_t           piece;
-    llm_conv_t         *conv;
-    const llm_value_t  *function, *arguments;
+    llm_conv_t  *conv;
 
-    static const char *const  skip[] = { "index", "function", NULL };
-    static const char *const  text[] = { "arguments", NULL };
+    static const char *const  skip[] = { "index", NULL };
 
     conv = choice->chat->conv;
-    function = llm_doc_get(call, "function");
-    arguments = llm_doc_get(function, "arguments");
-
-    if (!llm_doc_type(arguments, LLM_SCAN_STRING)) {
-        arguments = NULL;
-    }
 
     llm_choice_begin(choice);
     llm_conv_put(conv, "\"delta\":{\"tool_calls\":[{\"index\":%u", at);
     llm_conv_members(conv, call, skip);
-
-    if (arguments) {
-        llm_conv_put(conv, ",\"function\":{");
-        llm_conv_members(conv, function, text);
-        llm_conv_put(conv, "%,\"arguments\":\"\"}");
-
-    } else if (function) {
-        llm_conv_put(conv, ",\"function\":%v", function);
-    }
-
     llm_conv_put(conv, "}]}");
     llm_choice_end(choice);
-
-    if (arguments == NULL) {
-        return;
-    }
-
-    llm_cut_init(&cut, llm_doc_inner(arguments));
-
-    while (llm_cut_next(&cut, &piece)) {
-        llm_choice_begin(choice);
-        llm_conv_put(conv, "\"delta\":{\"tool_calls\":[{\"index\":%u,"
-                     "\"function\":{\"arguments\":%t}}]}", at, &piece);
-        llm_choice_end(choice);
-    }
 }
 
 
@@ -704,42 +678,14 @@ llm_chat_call(llm_choice_t *choice, const llm_value_t *call, size_t at)
 static void
 llm_chat_function(llm_choice_t *choice)
 {
-    llm_cut_t           cut;
-    llm_str_t           piece;
-    llm_conv_t         *conv;
-    const llm_value_t  *call, *arguments;
+    const llm_value_t  *call;
 
-    static const char *const  skip[] = { "arguments", NULL };
-
-    conv = choice->chat->conv;
     call = llm_doc_get(choice->message, "function_call");
 
-    if (call == NULL || call->n == 0) {
-        return;
-    }
-
-    arguments = llm_doc_get(call, "arguments");
-
-    llm_choice_begin(choice);
-    llm_conv_put(conv, "\"delta\":{\"function_call\":");
-
-    if (!llm_doc_type(arguments, LLM_SCAN_STRING)) {
-        llm_conv_put(conv, "%v}", call);
-        llm_choice_end(choice);
-        return;
-    }
-
-    llm_conv_put(conv, "{");
-    llm_conv_members(conv, call, skip);
-    llm_conv_put(conv, "%,\"arguments\":\"\"}}");
-    llm_choice_end(choice);
-
-    llm_cut_init(&cut, llm_doc_inner(arguments));
-
-    while (llm_cut_next(&cut, &piece)) {
+    if (call && call->n) {
         llm_choice_begin(choice);
-        llm_conv_put(conv, "\"delta\":{\"function_call\":"
-                     "{\"arguments\":%t}}", &piece);
+        llm_conv_put(choice->chat->conv, "\"delta\":{\"function_call\":%v}",
+                     call);
         llm_choice_end(choice);
     }
 }

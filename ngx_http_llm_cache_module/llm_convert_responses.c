@@ -506,11 +506,13 @@ llm_responses_parts(llm_responses_t *res, const char *member)
                : llm_doc_is(type, "summary_text") ? &llm_responses_summary
                : NULL;
 
-        text = kind ? llm_doc_get(part, kind->member) : NULL;
+        if (kind == NULL || strcmp(kind->index, index) != 0) {
+            return -1;
+        }
 
-        if (!llm_doc_type(text, LLM_SCAN_STRING)
-            || strcmp(kind->index, index) != 0)
-        {
+        text = llm_doc_get(part, kind->member);
+
+        if (!llm_doc_type(text, LLM_SCAN_STRING)) {
             return -1;
         }
 

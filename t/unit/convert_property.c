@@ -194,6 +194,17 @@ make_chat(make_t *make)
         sprintf(index, "%s{\"index\":%u", i ? "," : "", i);
         make_put(make, index);
         make_put(make, ",\"message\":{\"role\":\"assistant\",\"content\":");
+
+        if (make_number(make, 4)) {
+            make_put(make, "\"x");
+            make_put(make, make_character(make));
+            make_put(make, "\"");
+
+        } else {
+            make_put(make, "null");
+        }
+
+        make_put(make, ",\"annotations\":[],\"reasoning\":");
         make_text(make, 200);
         make_maybe_text(make, "reasoning_content", 80);
         make_maybe_text(make, "refusal", 20);
