@@ -44,7 +44,8 @@ make_stream(llm_buf_t *body, unsigned chunks)
                 "\"default\",\"system_fingerprint\":\"fp_44709d6fcb\","
                 "\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},"
                 "\"logprobs\":null,\"finish_reason\":%s}],\"obfuscation\":"
-                "\"Zb3q9TkLmPxw\"}\n\n", i + 1 == chunks ? "\"stop\"" : "null");
+                "\"Zb3q9TkLmPxw\"}\n\n",
+                i + 1 == chunks ? "\"stop\"" : "null");
         add(body, text);
     }
 

@@ -248,6 +248,8 @@ ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
     u_char *start, u_char *end, ngx_chain_t **last);
 
 off_t ngx_http_llm_cache_length(ngx_chain_t *cl);
+/* makes its last buffer the response's */
+void ngx_http_llm_cache_end_chain(ngx_chain_t *cl);
 /* takes all buffers as sent */
 void ngx_http_llm_cache_discard(ngx_chain_t *cl);
 

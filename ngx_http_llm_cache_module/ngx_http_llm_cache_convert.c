@@ -87,7 +87,6 @@ ngx_int_t
 ngx_http_llm_cache_make_other(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_chain_t                      *cl;
     ngx_http_llm_cache_conversion_t  *conversion;
 
     conversion = ctx->conversion;
@@ -120,9 +119,7 @@ ngx_http_llm_cache_make_other(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    cl = ctx->out;
-    cl->buf->last_buf = 1;
-    cl->buf->last_in_chain = 1;
+    ngx_http_llm_cache_end_chain(ctx->out);
 
     ctx->converted = 1;
 

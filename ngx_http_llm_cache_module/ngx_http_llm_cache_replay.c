@@ -306,7 +306,7 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
 {
     size_t                        body, end;
     ngx_uint_t                    mark;
-    ngx_chain_t                  *cl, **last;
+    ngx_chain_t                 **last;
     llm_range_t                   usage;
     llm_record_t                 *rec;
     ngx_http_llm_cache_cursor_t   cursor;
@@ -379,10 +379,7 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    for (cl = ctx->out; cl->next; cl = cl->next) { /* void */ }
-
-    cl->buf->last_buf = 1;
-    cl->buf->last_in_chain = 1;
+    ngx_http_llm_cache_end_chain(ctx->out);
 
     return NGX_OK;
 }

@@ -168,6 +168,18 @@ ngx_http_llm_cache_length(ngx_chain_t *cl)
 
 
 void
+ngx_http_llm_cache_end_chain(ngx_chain_t *cl)
+{
+    while (cl->next) {
+        cl = cl->next;
+    }
+
+    cl->buf->last_buf = 1;
+    cl->buf->last_in_chain = 1;
+}
+
+
+void
 ngx_http_llm_cache_discard(ngx_chain_t *cl)
 {
     for ( /* void */ ; cl; cl = cl->next) {

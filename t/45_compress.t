@@ -129,7 +129,8 @@ for my $case (['chat', json_false], ['chat', json_true],
     my ($name, $stream) = @$case;
     my $dialect = dialect($name);
     my @request = ($dialect->{uri}, $dialect->{body}->(
-        $stream ? 'Pack this stream.' : 'Pack this.', ref $stream ? (stream => $stream) : ()), headers =>
+        $stream ? 'Pack this stream.' : 'Pack this.',
+        ref $stream ? (stream => $stream) : ()), headers =>
         $dialect->{headers});
     my $how = "$name, " . ($stream ? 'stream' : 'JSON');
     my $mocked = { repeat => 100, text => undef };

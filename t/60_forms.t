@@ -124,7 +124,8 @@ for my $name ('chat', 'azure chat', 'completions', 'responses', 'anthropic',
 
         is_miss($json, "$label: JSON");
 
-        my $events = other($name, $stream, "$label 1", "$label: JSON to $stream");
+        my $events = other($name, $stream, "$label 1",
+            "$label: JSON to $stream");
 
         recorded($name, $stream, "$label 2", $events);
         is_deeply(other($name, 'json', "$label 2", "$label: and back")->json,

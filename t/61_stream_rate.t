@@ -95,7 +95,8 @@ $client->close;
 $client = $nginx->client;
 
 for (1 .. 3) {
-    $client->send($nginx->request_text(at('fast', chat_uri(), $body{chat}[1])));
+    $client->send($nginx->request_text(at('fast', chat_uri(),
+        $body{chat}[1])));
     is($client->response->cache, 'HIT', "keep-alive $_");
 }
 

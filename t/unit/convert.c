@@ -537,7 +537,8 @@ test_wishes(void)
 
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, JSON, json);
     ok(text && strstr(text, "\"choices\":[]," CHAT_USAGE
-                      "}\n\ndata: [DONE]\n\n"), "usage in an event of its own");
+                      "}\n\ndata: [DONE]\n\n"),
+       "usage in an event of its own");
     free(text);
 
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, JSON, none);
