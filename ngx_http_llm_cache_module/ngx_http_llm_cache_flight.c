@@ -8,7 +8,11 @@
 static ngx_int_t ngx_http_llm_cache_flight_look(
     ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish,
     ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w,
-    ngx_uint_t *again);
+    ngx_uint_t *again, ngx_uint_t *lost);
+static ngx_uint_t ngx_http_llm_cache_flight_dead(
+    ngx_http_llm_cache_flight_t *flight);
+static void ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight);
 static ngx_http_llm_cache_flight_t **ngx_http_llm_cache_flight_bucket(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 static ngx_http_llm_cache_flight_t *ngx_http_llm_cache_flight_find(
@@ -29,7 +33,7 @@ ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
     ngx_http_llm_cache_writer_t *w)
 {
     ngx_int_t                    rc;
-    ngx_uint_t                   i, again;
+    ngx_uint_t                   i, again, lost;
     ngx_http_llm_cache_shard_t  *shard;
 
     shard = ngx_http_llm_cache_zone_shard(zone, wish->key);
@@ -38,6 +42,7 @@ ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
 
     rc = NGX_DECLINED;
     again = 1;
+    lost = 0;
 
     for (i = 0; again && i < NGX_HTTP_LLM_CACHE_EVICT_MAX; i++) {
 
@@ -45,21 +50,29 @@ ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
             return NGX_DECLINED;
         }
 
-        rc = ngx_http_llm_cache_flight_look(shard, wish, hold, w, &again);
+        rc = ngx_http_llm_cache_flight_look(shard, wish, hold, w, &again,
+                                            &lost);
 
         ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    if (lost) {
+        ngx_http_llm_cache_zone_reap(zone, 0, ngx_cycle->log);
     }
 
     return rc;
 }
 
 
-/* *again: there was no room to lead, which a further try may make */
+/*
+ * *again: there was no room to lead, which a further try may make; *lost: a
+ * leader's process is gone.
+ */
 
 static ngx_int_t
 ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     const ngx_http_llm_cache_wish_t *wish, ngx_http_llm_cache_hold_t *hold,
-    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again)
+    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again, ngx_uint_t *lost)
 {
     ngx_int_t                     rc;
     ngx_http_llm_cache_flight_t  *flight;
@@ -73,6 +86,12 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     }
 
     flight = ngx_http_llm_cache_flight_find(shard, wish->key, wish->kind);
+
+    if (flight && ngx_http_llm_cache_flight_dead(flight)) {
+        ngx_http_llm_cache_flight_lose(shard, flight);
+        flight = NULL;
+        *lost = 1;
+    }
 
     if (rc == NGX_BUSY && wish->stale && (flight || wish->refresh)
         && ngx_http_llm_cache_shard_get(shard, wish->key, wish->stale, hold)
@@ -336,37 +355,61 @@ ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
 }
 
 
+static ngx_uint_t
+ngx_http_llm_cache_flight_dead(ngx_http_llm_cache_flight_t *flight)
+{
+    return flight->state < NGX_HTTP_LLM_CACHE_STORED
+           && flight->leader != ngx_pid
+           && kill(flight->leader, 0) == -1
+           && ngx_errno == ESRCH;
+}
+
+
+static void
+ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED) {
+        return;
+    }
+
+    ngx_http_llm_cache_flight_unlist(shard, flight);
+
+    ngx_memory_barrier();
+
+    flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+
+    ngx_http_llm_cache_wake(flight);
+}
+
+
 ngx_uint_t
 ngx_http_llm_cache_flight_orphaned(ngx_http_llm_cache_hold_t *hold)
 {
-    ngx_uint_t                    locked;
+    ngx_http_llm_cache_shard_t   *shard;
     ngx_http_llm_cache_flight_t  *flight;
 
+    shard = hold->shard;
     flight = hold->node->flight;
 
-    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED
-        || flight->leader == ngx_pid
-        || kill(flight->leader, 0) == 0
-        || ngx_errno != ESRCH)
-    {
+    if (!ngx_http_llm_cache_flight_dead(flight)) {
         return 0;
     }
 
-    locked = ngx_http_llm_cache_shard_lock(hold->shard) == NGX_OK;
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
 
-    if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
-
-        if (locked) {
-            ngx_http_llm_cache_flight_unlist(hold->shard, flight);
-        }
+        /* a broken zone: its flights are listed nowhere any more */
 
         flight->state = NGX_HTTP_LLM_CACHE_FAILED;
         ngx_http_llm_cache_wake(flight);
+        return 1;
     }
 
-    if (locked) {
-        ngx_http_llm_cache_shard_unlock(hold->shard);
-    }
+    ngx_http_llm_cache_flight_lose(shard, flight);
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    ngx_http_llm_cache_zone_reap(shard->zone, 0, ngx_cycle->log);
 
     return 1;
 }
@@ -383,15 +426,8 @@ ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
     if (part == NGX_HTTP_LLM_CACHE_FOLLOWER) {
         (void) ngx_atomic_fetch_add(&flight->followers, -1);
 
-    } else if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
-
-        ngx_http_llm_cache_flight_unlist(shard, flight);
-
-        ngx_memory_barrier();
-
-        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
-
-        ngx_http_llm_cache_wake(flight);
+    } else {
+        ngx_http_llm_cache_flight_lose(shard, flight);
     }
 
     if (--flight->parts == 0) {

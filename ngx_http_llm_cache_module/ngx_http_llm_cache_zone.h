@@ -141,9 +141,12 @@ ngx_http_llm_cache_memo_t *ngx_http_llm_cache_zone_memo(
 /* frees what this process has of its own */
 void ngx_http_llm_cache_zone_close(ngx_http_llm_cache_zone_t *zone);
 
-/* gives back what workers that are gone had held */
+/*
+ * Gives back what processes that are gone had held.  What stands there for a
+ * process that has only just started is an earlier one's of the same number.
+ */
 void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
-    ngx_log_t *log);
+    ngx_uint_t started, ngx_log_t *log);
 
 
 /*

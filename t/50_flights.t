@@ -31,6 +31,12 @@ my $nginx = nginx(workers => 2,
         llm_cache_ignore_client_abort on;
         proxy_pass http://llm;
     }
+    location /linger/ {
+        lingering_close always;
+        lingering_timeout 60s;
+        lingering_time 60s;
+        proxy_pass http://llm;
+    }
     location /novalid/ {
         llm_cache_valid 0;
         proxy_pass http://llm;
@@ -239,15 +245,31 @@ for my $case (
     grounded($name);
 }
 
-# the provider breaks off
+# the provider breaks off; nobody waits for the leader's connection to close
 
-($leader, @followers) = crowd(3, 'cut', chat_uri(),
+($leader, @followers) = crowd(3, 'cut', '/linger' . chat_uri(),
     chat('cut', stream => json_true), hold => [3, 'cut'], cut => 900);
 ok($_->received(qr/data: .*\n\n/), 'cut: a follower reads') for @followers;
 $mock->release('cut');
-ok(!$_->response->complete, 'cut: nobody has a complete answer')
-    for $leader, @followers;
+
+for (@followers) {
+    my $response = $_->response;
+
+    ok(!$response->complete && !$response->timed_out,
+        'cut: a follower is told');
+}
+
+ok(!$leader->response->complete, 'cut: so is the leader');
+$_->close for $leader, @followers;
 is_miss($nginx->post(chat_uri(), chat('cut', stream => json_true)), 'cut');
+
+($leader, @followers) = crowd(3, 'cut JSON', '/linger' . chat_uri(),
+    chat('cut JSON'), gate => 'cut JSON', cut => 100);
+$mock->release('cut JSON');
+ok($_->response->complete, 'cut: another call for who had nothing')
+    for @followers;
+ok(!$leader->response->complete, 'cut: not for the leader');
+$leader->close;
 grounded('cut');
 
 # clients that leave

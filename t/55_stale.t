@@ -16,10 +16,14 @@ my $nginx = nginx(workers => 2, no_location => 1,
         default %MOCK%;
         1 127.0.0.1:1;
     }
+    map $http_x_brief $valid {
+        default 1h;
+        1 1s;
+    }
     gzip_types application/json;
 END
     llm_cache on;
-    llm_cache_valid 1s;
+    llm_cache_valid $valid;
     llm_cache_namespace all;
     error_page 502 /sorry;
     location = /sorry {
@@ -105,7 +109,7 @@ sub prime {
         my %body = $prompt =~ /stream/ ? (stream => json_true) : ();
 
         $first{$location}{$prompt} = ask($location, $prompt,
-            body => \%body);
+            body => \%body, headers => { 'X-Brief' => 1 });
         is_miss($first{$location}{$prompt}, "$location, $prompt");
     }
 
