@@ -38,6 +38,8 @@
 /* beside nginx's own NGX_HTTP_UPSTREAM_FT_...: a provider is overloaded */
 #define NGX_HTTP_LLM_CACHE_FT_HTTP_529      0x01000000
 
+#define NGX_HTTP_LLM_CACHE_MAX_VARIANTS     100
+
 /* events per second */
 #define NGX_HTTP_LLM_CACHE_MAX_RATE         1000000
 
@@ -87,6 +89,7 @@ typedef struct {
     ngx_flag_t                   ignore_client_abort;
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
+    ngx_uint_t                   variants;   /* answers of one key */
     ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
 } ngx_http_llm_cache_loc_conf_t;

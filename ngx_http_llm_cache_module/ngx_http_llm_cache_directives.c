@@ -39,6 +39,8 @@ static char *ngx_http_llm_cache_lock_timeout(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_llm_cache_stream_rate(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_http_llm_cache_variants(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_llm_cache_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_stale(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -189,6 +191,13 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
     { ngx_string("llm_cache_stream_rate"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_llm_cache_stream_rate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_variants"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_variants,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -845,6 +854,32 @@ ngx_http_llm_cache_stream_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     lcf->stream_rate = (ngx_uint_t) rate;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_variants(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (lcf->variants != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n < 1 || n > NGX_HTTP_LLM_CACHE_MAX_VARIANTS) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    lcf->variants = (ngx_uint_t) n;
 
     return NGX_CONF_OK;
 }
