@@ -79,7 +79,13 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
 
     *again = 0;
 
-    rc = ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
+    rc = NGX_DECLINED;
+
+    if (wish->unfit == NULL
+        || *ngx_http_llm_cache_shard_find(shard, wish->key) != wish->unfit)
+    {
+        rc = ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
+    }
 
     if (rc == NGX_OK) {
         return NGX_OK;

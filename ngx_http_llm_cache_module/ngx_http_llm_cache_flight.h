@@ -74,6 +74,7 @@ typedef struct {
     time_t                       stale;      /* seconds past its lifetime that
                                                 a record serves during a
                                                 flight, 0: not at all */
+    ngx_http_llm_cache_node_t   *unfit;      /* a record that does not do */
     unsigned                     follow:1;
     unsigned                     lead:1;     /* where there is no flight */
     unsigned                     refresh:1;  /* lead, and be served stale */

@@ -23,8 +23,10 @@ static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_enter_anew(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *unfit);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *unfit);
 static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -398,7 +400,8 @@ static ngx_int_t
 ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                   rc;
+    ngx_http_llm_cache_node_t  *node;
 
     ngx_http_llm_cache_prepare_store(r, ctx);
 
@@ -413,6 +416,8 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
 
         if (rc == NGX_OK) {
+            node = ctx->hold.node;
+
             ctx->reason = LLM_REASON_NONE;
             ctx->may_store = 0;
 
@@ -434,6 +439,8 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
             ctx->conversion = NULL;
             ctx->status = NGX_HTTP_LLM_CACHE_MISS;
             ngx_http_llm_cache_prepare_store(r, ctx);
+
+            rc = ngx_http_llm_cache_enter_anew(r, ctx, node);
         }
 
         if (rc == NGX_AGAIN) {
@@ -478,7 +485,8 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                   rc;
+    ngx_http_llm_cache_node_t  *node;
 
     if (ctx->failed) {
         ctx->failed = 0;
@@ -488,7 +496,7 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         }
     }
 
-    rc = ngx_http_llm_cache_enter(r, ctx);
+    rc = ngx_http_llm_cache_enter(r, ctx, NULL);
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -509,6 +517,34 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         return NGX_OK;
     }
 
+    node = ctx->hold.node;
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    return ctx->by_request ? NGX_DECLINED
+                           : ngx_http_llm_cache_enter_anew(r, ctx, node);
+}
+
+
+/*
+ * There is a record, but not for this client: one call for all who need
+ * another.  The node is compared, and not looked into.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_enter_anew(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *unfit)
+{
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_llm_cache_enter(r, ctx, unfit) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    /* perhaps another one, that has just come: it serves the next */
+
     ngx_http_llm_cache_zone_release(&ctx->hold);
 
     return NGX_DECLINED;
@@ -518,7 +554,8 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 /* looks into the zone, and takes part in a flight where it may */
 
 static ngx_int_t
-ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_node_t *unfit)
 {
     ngx_http_llm_cache_wish_t       wish;
     ngx_http_llm_cache_loc_conf_t  *conf;
@@ -528,6 +565,7 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     wish.key = ctx->key;
     wish.kind = ctx->ask.form << 1 | ctx->ask.include_usage;
     wish.stale = 0;
+    wish.unfit = unfit;
     wish.follow = conf->lock;
     wish.lead = ctx->may_store;
 

@@ -336,4 +336,35 @@ is(calls(sub {
 
 $_->close for @clients;
 
+# a record that cannot be converted, or does not tell usage: one call for all
+# who need another
+
+for my $case (['JSON', 'unfit for JSON', json_false],
+    ['usage', 'unfit for usage', json_true])
+{
+    my ($name, $prompt, $stream) = @$case;
+    my $gate = "unfit$name";
+
+    is_miss($nginx->post(chat_uri(), chat($prompt, stream => json_true)),
+        "unfit for $name: a stream without usage");
+
+    my @wish = (chat_uri(), chat($prompt, stream => $stream,
+        stream_options => { include_usage => json_true }));
+    my @crowd = map { $nginx->client } 1 .. 6;
+
+    is(calls(sub {
+        $_->send($nginx->request_text(@wish, mock => { hold => [0, $gate] }))
+            for @crowd;
+        ok($mock->wait_for(sub { $mock->waiting($gate) }),
+            "unfit for $name: a call");
+        pause(0.3);
+        $mock->release($gate);
+        is(join(' ', sort map { $_->response->cache } @crowd),
+            'MISS ' . join(' ', ('SHARED') x 5), "unfit for $name: shared");
+    }), 1, "unfit for $name: one call");
+
+    $_->close for @crowd;
+    is($nginx->post(@wish)->cache, 'HIT', "unfit for $name: then a hit");
+}
+
 finish();
