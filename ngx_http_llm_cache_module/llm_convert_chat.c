@@ -123,7 +123,7 @@ static const llm_rule_t  llm_chat_rules[] = {
 llm_value_t *
 llm_chat_json(llm_conv_t *conv)
 {
-    llm_value_t  *doc, *choice, *object;
+    llm_value_t  *doc, *choice, *name;
 
     static const llm_str_t  whole = llm_string("\"chat.completion\"");
 
@@ -134,8 +134,8 @@ llm_chat_json(llm_conv_t *conv)
     }
 
     if (llm_doc_is(llm_doc_get(doc, "object"), "chat.completion.chunk")) {
-        object = llm_doc_spelled(&conv->arena, LLM_SCAN_STRING, whole);
-        (void) llm_doc_set(&conv->arena, doc, "object", object);
+        name = llm_doc_spelled(&conv->arena, LLM_SCAN_STRING, whole);
+        (void) llm_doc_set(&conv->arena, doc, "object", name);
     }
 
     choice = llm_doc_get(doc, "choices")->first;

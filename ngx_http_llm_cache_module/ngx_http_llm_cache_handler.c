@@ -21,12 +21,12 @@ static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_serve(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static ngx_int_t ngx_http_llm_cache_enter_anew(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *unfit);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *unfit);
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t fetch);
 static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -77,8 +77,8 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
         return NGX_DECLINED;
 
-    } else if (r->error_page && ngx_http_llm_cache_may_fall_back(ctx)) {
-        /* the answer to the first question is not given up yet */
+    } else if (r->error_page && ctx->has_key) {
+        /* what comes of it is the first request's answer */
         return NGX_DECLINED;
 
     } else {
@@ -400,8 +400,7 @@ static ngx_int_t
 ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    ngx_http_llm_cache_node_t  *node;
+    ngx_int_t  rc;
 
     ngx_http_llm_cache_prepare_store(r, ctx);
 
@@ -413,42 +412,34 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->reason = LLM_REASON_OPERATOR;
 
     } else {
-        rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
+        do {
+            rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
 
-        if (rc == NGX_OK) {
-            node = ctx->hold.node;
-
-            ctx->reason = LLM_REASON_NONE;
-            ctx->may_store = 0;
-
-            if (ngx_http_llm_cache_convert(r, ctx) == NGX_AGAIN) {
-                return NGX_AGAIN;
-            }
-
-            if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
-
-                if (ngx_http_llm_cache_leads(&ctx->writer)) {
-                    ngx_http_llm_cache_refresh(r, ctx);
+            if (rc == NGX_OK) {
+                rc = ngx_http_llm_cache_serve(r, ctx);
+                if (rc != NGX_DECLINED) {
+                    return rc;
                 }
 
-                return ngx_http_llm_cache_replay(r, ctx);
+                if (!ngx_http_llm_cache_leads(&ctx->writer)) {
+                    rc = ngx_http_llm_cache_enter(r, ctx, 1);
+                }
             }
 
-            ngx_http_llm_cache_zone_release(&ctx->hold);
+            if (rc == NGX_AGAIN) {
+                ctx->status = NGX_HTTP_LLM_CACHE_MISS;
 
-            ctx->conversion = NULL;
-            ctx->status = NGX_HTTP_LLM_CACHE_MISS;
-            ngx_http_llm_cache_prepare_store(r, ctx);
+                rc = ngx_http_llm_cache_follow(r, ctx);
+                if (rc != NGX_DECLINED) {
+                    return rc;
+                }
 
-            rc = ngx_http_llm_cache_enter_anew(r, ctx, node);
-        }
+                /* that flight has failed, or was not to be waited for */
 
-        if (rc == NGX_AGAIN) {
-            rc = ngx_http_llm_cache_follow(r, ctx);
-            if (rc != NGX_DECLINED) {
-                return rc;
+                rc = NGX_AGAIN;
             }
-        }
+
+        } while (rc == NGX_AGAIN);
     }
 
     if (ctx->control.only_if_cached) {
@@ -460,8 +451,7 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     if (ctx->may_store
         && ngx_http_llm_cache_hide_encodings(r, ctx) != NGX_OK)
     {
-        ctx->may_store = 0;
-        ctx->reason = LLM_REASON_NO_MEMORY;
+        ngx_http_llm_cache_refuse(ctx, LLM_REASON_NO_MEMORY);
     }
 
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -478,6 +468,40 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
 
 /*
+ * Sends the record that is held.  NGX_DECLINED: it cannot be given; NGX_AGAIN:
+ * it is sent later; else the response's code.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->reason = LLM_REASON_NONE;
+    ctx->may_store = 0;
+
+    if (ngx_http_llm_cache_convert(r, ctx) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+
+        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+            ngx_http_llm_cache_refresh(r, ctx);
+        }
+
+        return ngx_http_llm_cache_replay(r, ctx);
+    }
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    ctx->conversion = NULL;
+    ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+    ngx_http_llm_cache_prepare_store(r, ctx);
+
+    return NGX_DECLINED;
+}
+
+
+/*
  * NGX_OK: a record that serves this client is held; NGX_AGAIN: a flight is;
  * else the request may lead one now.
  */
@@ -485,8 +509,7 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    ngx_http_llm_cache_node_t  *node;
+    ngx_int_t  rc;
 
     if (ctx->failed) {
         ctx->failed = 0;
@@ -496,58 +519,37 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         }
     }
 
-    rc = ngx_http_llm_cache_enter(r, ctx, NULL);
+    rc = ngx_http_llm_cache_enter(r, ctx, 0);
 
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
+    if (rc == NGX_OK) {
+
+        if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
+            && ngx_http_llm_cache_serves(ctx))
+        {
+            ctx->status = ngx_http_llm_cache_fresh(ctx)
+                          ? NGX_HTTP_LLM_CACHE_HIT
+                          : NGX_HTTP_LLM_CACHE_UPDATING;
+            return NGX_OK;
+        }
+
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+
+        /* others may be waiting for one that serves, or will be */
+
+        if (ctx->status != NGX_HTTP_LLM_CACHE_EXPIRED) {
+            ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+        }
+
+        return ngx_http_llm_cache_leads(&ctx->writer)
+               ? NGX_DECLINED : ngx_http_llm_cache_enter(r, ctx, 1);
     }
 
-    ctx->status = (rc == NGX_BUSY) ? NGX_HTTP_LLM_CACHE_EXPIRED
-                                   : NGX_HTTP_LLM_CACHE_MISS;
-
-    if (rc != NGX_OK) {
-        return NGX_DECLINED;
+    if (rc != NGX_AGAIN) {
+        ctx->status = (rc == NGX_BUSY) ? NGX_HTTP_LLM_CACHE_EXPIRED
+                                       : NGX_HTTP_LLM_CACHE_MISS;
     }
 
-    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
-        && ngx_http_llm_cache_serves(ctx))
-    {
-        ctx->status = ngx_http_llm_cache_fresh(ctx)
-                      ? NGX_HTTP_LLM_CACHE_HIT : NGX_HTTP_LLM_CACHE_UPDATING;
-        return NGX_OK;
-    }
-
-    node = ctx->hold.node;
-
-    ngx_http_llm_cache_zone_release(&ctx->hold);
-
-    return ctx->by_request ? NGX_DECLINED
-                           : ngx_http_llm_cache_enter_anew(r, ctx, node);
-}
-
-
-/*
- * There is a record, but not for this client: one call for all who need
- * another.  The node is compared, and not looked into.
- */
-
-static ngx_int_t
-ngx_http_llm_cache_enter_anew(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *unfit)
-{
-    if (ngx_http_llm_cache_leads(&ctx->writer)) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_llm_cache_enter(r, ctx, unfit) == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    /* perhaps another one, that has just come: it serves the next */
-
-    ngx_http_llm_cache_zone_release(&ctx->hold);
-
-    return NGX_DECLINED;
+    return rc;
 }
 
 
@@ -555,17 +557,20 @@ ngx_http_llm_cache_enter_anew(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
-    ngx_http_llm_cache_node_t *unfit)
+    ngx_uint_t fetch)
 {
+    ngx_int_t                       rc;
     ngx_http_llm_cache_wish_t       wish;
     ngx_http_llm_cache_loc_conf_t  *conf;
 
     conf = ctx->conf;
 
     wish.key = ctx->key;
-    wish.kind = ctx->ask.form << 1 | ctx->ask.include_usage;
+    wish.after = ctx->failed_hold.node;
+    wish.kind = ctx->ask.form << 1
+                | (ctx->ask.stream && ctx->ask.include_usage);
     wish.stale = 0;
-    wish.unfit = unfit;
+    wish.fetch = fetch;
     wish.follow = conf->lock;
     wish.lead = ctx->may_store;
 
@@ -582,12 +587,17 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     if (ctx->alone || ctx->control.only_if_cached
         || (!conf->lock && !conf->ignore_client_abort && !wish.stale))
     {
-        return ngx_http_llm_cache_zone_get(conf->zone, ctx->key, 0,
-                                           &ctx->hold);
+        rc = fetch ? NGX_DECLINED
+                   : ngx_http_llm_cache_zone_get(conf->zone, ctx->key, 0,
+                                                 &ctx->hold);
+    } else {
+        rc = ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
+                                             &ctx->writer);
     }
 
-    return ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
-                                           &ctx->writer);
+    ngx_http_llm_cache_zone_release(&ctx->failed_hold);
+
+    return rc;
 }
 
 
