@@ -26,7 +26,9 @@ typedef enum {
     LLM_KEY_URI,
     LLM_KEY_HEADER,             /* "name" then "value", one part each */
     LLM_KEY_BODY,
-    LLM_KEY_CUSTOM              /* llm_cache_key instead of URI..BODY */
+    LLM_KEY_CUSTOM,             /* llm_cache_key instead of URI..BODY */
+    LLM_KEY_VARIANT             /* the key, then the variant's number; these
+                                   alone */
 } llm_key_part_e;
 
 

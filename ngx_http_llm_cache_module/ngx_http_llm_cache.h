@@ -15,6 +15,7 @@
 #include "llm_answer.h"
 #include "llm_body.h"
 #include "llm_control.h"
+#include "llm_convert.h"
 #include "llm_dialect.h"
 #include "llm_evict.h"
 #include "llm_fingerprint.h"
@@ -37,6 +38,11 @@
 
 /* beside nginx's own NGX_HTTP_UPSTREAM_FT_...: a provider is overloaded */
 #define NGX_HTTP_LLM_CACHE_FT_HTTP_529      0x01000000
+
+#define NGX_HTTP_LLM_CACHE_MAX_VARIANTS     100
+
+/* events per second */
+#define NGX_HTTP_LLM_CACHE_MAX_RATE         1000000
 
 #define NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS  1
 #define NGX_HTTP_LLM_CACHE_SCOPE_SHARED       2
@@ -86,6 +92,8 @@ typedef struct {
     ngx_flag_t                   ignore_client_abort;
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
+    ngx_uint_t                   variants;   /* answers of one key */
+    ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
 } ngx_http_llm_cache_loc_conf_t;
 
@@ -111,6 +119,11 @@ typedef struct {
 /* a body to be read, perhaps by a thread */
 
 typedef struct ngx_http_llm_cache_work_s  ngx_http_llm_cache_work_t;
+
+/* see ngx_http_llm_cache_convert.c */
+
+typedef struct ngx_http_llm_cache_conversion_s
+    ngx_http_llm_cache_conversion_t;
 
 struct ngx_http_llm_cache_work_s {
     void                       (*handler)(ngx_http_llm_cache_work_t *work);
@@ -157,6 +170,7 @@ typedef struct {
     ngx_str_t                    meta;
     ngx_chain_t                 *out;
     time_t                       age;
+    ngx_http_llm_cache_conversion_t  *conversion;  /* by a thread */
 
     /* a flight that is followed, or led */
     ngx_http_llm_cache_waiter_t  waiter;
@@ -185,6 +199,9 @@ typedef struct {
     off_t                        sent;       /* until then */
     ngx_msec_t                   sent_at;
 
+    /* a stream that is paced */
+    ngx_uint_t                   events;     /* sent */
+
     /* an answer being recorded, or the one that was served */
     ngx_http_llm_cache_writer_t  writer;
     llm_answer_t                *answer;
@@ -206,6 +223,10 @@ typedef struct {
     unsigned                     recording:1;
     unsigned                     unstored:1; /* for its followers only */
     unsigned                     packed:1;   /* a hit goes out as gzip */
+    unsigned                     converted:1;  /* or in another form */
+    unsigned                     pacing:1;   /* or at a certain rate */
+    unsigned                     paced_lines:1;  /* its events are lines */
+    unsigned                     empty_line:1;  /* is what follows a line */
     unsigned                     following:1;
     unsigned                     tailing:1;  /* the head has been sent */
     unsigned                     alone:1;    /* it takes part in no flight */
@@ -252,6 +273,8 @@ ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
     u_char *start, u_char *end, ngx_chain_t **last);
 
 off_t ngx_http_llm_cache_length(ngx_chain_t *cl);
+/* makes its last buffer the response's */
+void ngx_http_llm_cache_end_chain(ngx_chain_t *cl);
 /* takes all buffers as sent */
 void ngx_http_llm_cache_discard(ngx_chain_t *cl);
 
@@ -273,6 +296,11 @@ llm_reason_e ngx_http_llm_cache_load(ngx_http_request_t *r,
 /* NGX_OK: a thread does a copy of the work; NGX_DECLINED: do it yourself */
 ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
+/* NGX_OK: a thread calls the handler with this data of the request's; the
+   phases run when it is done */
+ngx_int_t ngx_http_llm_cache_post_task(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, void (*handler)(void *data, ngx_log_t *log),
+    void *data);
 void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
     ngx_http_llm_cache_work_t *work);
 
@@ -322,6 +350,10 @@ ngx_str_t *ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status);
 /* NGX_OK: the record held is known; NGX_DECLINED: it is unusable */
 ngx_int_t ngx_http_llm_cache_open_record(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* checks a packed body and, where it has to be unpacked, moves the cursor to
+   the unpacked one; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_open_packed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_cursor_t *cursor);
 /* its two parts; NGX_DECLINED: it is no record of ctx->key, or no memory */
 ngx_int_t ngx_http_llm_cache_read_head(ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_read_meta(ngx_http_request_t *r,
@@ -343,6 +375,27 @@ ngx_int_t ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_show(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *node,
     size_t end, ngx_uint_t last, ngx_chain_t **out);
+
+/* ngx_http_llm_cache_convert.c */
+
+/* whether the record that is held is in the form that was asked for */
+ngx_uint_t ngx_http_llm_cache_same_form(ngx_http_llm_cache_ctx_t *ctx);
+/* NGX_AGAIN: a thread makes the other form of the record that is held, and the
+   phases run again; NGX_OK: there is nothing to wait for */
+ngx_int_t ngx_http_llm_cache_convert(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* makes ctx->out of it; NGX_ERROR: it cannot be given */
+ngx_int_t ngx_http_llm_cache_make_other(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_pace.c */
+
+/* whether ctx->out is sent at a certain rate */
+ngx_uint_t ngx_http_llm_cache_paces(ngx_http_llm_cache_ctx_t *ctx);
+/* sends it, when the head has been sent: NGX_AGAIN, the request waits; else
+   the response's code */
+ngx_int_t ngx_http_llm_cache_pace(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_follow.c */
 

@@ -209,6 +209,13 @@ ngx_http_llm_cache_follow_whole(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    /* the leader may have found it in another form than it asked for */
+
+    if (!ngx_http_llm_cache_same_form(ctx)) {
+        ctx->failures++;
+        return NGX_DECLINED;
+    }
+
     if (ngx_http_llm_cache_make_body(r, ctx) != NGX_OK) {
         ctx->alone = 1;
         return NGX_DECLINED;

@@ -63,7 +63,7 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         ngx_http_llm_cache_set_ctx(r, ctx);
 
     } else if (ctx->reading || ctx->working || ctx->following
-               || ctx->querying)
+               || ctx->querying || ctx->pacing)
     {
         return NGX_DONE;
 
@@ -301,7 +301,7 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 
     /* for as long as the upstream takes nobody needs the document */
 
-    if (!ctx->following
+    if (!ctx->following && !ctx->working && !ctx->pacing
         && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
@@ -410,7 +410,8 @@ static ngx_int_t
 ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t   rc;
+    ngx_uint_t  unfit;
 
     ngx_http_llm_cache_prepare_store(r, ctx);
 
@@ -422,8 +423,23 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->reason = LLM_REASON_OPERATOR;
 
     } else {
+        unfit = 0;
+
         do {
-            rc = ngx_http_llm_cache_find(r, ctx);
+            rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
+
+            if (rc == NGX_OK) {
+                rc = ngx_http_llm_cache_serve(r, ctx);
+                if (rc != NGX_DECLINED) {
+                    return rc;
+                }
+
+                unfit = 1;
+
+                if (!ngx_http_llm_cache_leads(&ctx->writer)) {
+                    rc = ngx_http_llm_cache_enter(r, ctx, 1);
+                }
+            }
 
             if (rc == NGX_AGAIN) {
                 ctx->status = NGX_HTTP_LLM_CACHE_MISS;
@@ -440,11 +456,13 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
         } while (rc == NGX_AGAIN);
 
-        rc = (rc == NGX_OK) ? ngx_http_llm_cache_serve(r, ctx)
-                            : ngx_http_llm_cache_redis_ask(r, ctx);
+        /* Redis would have the same one */
 
-        if (rc != NGX_DECLINED) {
-            return rc;
+        if (!unfit) {
+            rc = ngx_http_llm_cache_redis_ask(r, ctx);
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
         }
     }
 
@@ -472,8 +490,6 @@ ngx_http_llm_cache_answered(ngx_http_request_t *r,
             if (rc != NGX_DECLINED) {
                 return rc;
             }
-
-            ctx->from_redis = 0;
         }
 
         ngx_http_llm_cache_zone_release(&ctx->hold);
@@ -483,13 +499,20 @@ ngx_http_llm_cache_answered(ngx_http_request_t *r,
 }
 
 
-/* the record that is held: NGX_DECLINED, or the response's code */
+/*
+ * Sends the record that is held.  NGX_DECLINED: it cannot be given; NGX_AGAIN:
+ * it is sent later; else the response's code.
+ */
 
 static ngx_int_t
 ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
     ctx->reason = LLM_REASON_NONE;
     ctx->may_store = 0;
+
+    if (ngx_http_llm_cache_convert(r, ctx) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
 
     if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
 
@@ -502,6 +525,8 @@ ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
 
+    ctx->conversion = NULL;
+    ctx->from_redis = 0;
     ctx->status = NGX_HTTP_LLM_CACHE_MISS;
     ngx_http_llm_cache_prepare_store(r, ctx);
 
@@ -610,7 +635,8 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
 
     wish.key = ctx->key;
     wish.after = ctx->failed_hold.node;
-    wish.kind = ctx->ask.stream && ctx->ask.include_usage;
+    wish.kind = ctx->ask.form << 1
+                | (ctx->ask.stream && ctx->ask.include_usage);
     wish.stale = 0;
     wish.fetch = fetch;
     wish.follow = conf->lock;
@@ -655,7 +681,8 @@ ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx)
         return 0;
     }
 
-    if (ctx->ask.include_usage
+    if (ngx_http_llm_cache_same_form(ctx)
+        && ctx->ask.include_usage
         && ctx->ask.stream
         && !ctx->record.has_usage
         && !ctx->record.usage_asked)

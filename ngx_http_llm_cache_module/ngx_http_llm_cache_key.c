@@ -1,6 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_int_t ngx_http_llm_cache_choose_variant(
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *digest);
 static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
@@ -68,7 +70,12 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
         llm_key_add(key, LLM_KEY_SCOPE, scope, LLM_KEY_LEN);
         llm_key_add(key, LLM_KEY_DIALECT, ctx->route.dialect->name.data,
                     ctx->route.dialect->name.len);
-        llm_key_add(key, LLM_KEY_FORM, &form, 1);
+
+        /* one answer serves all forms that can be made of it */
+
+        if (!llm_convert_knows(ctx->route.dialect)) {
+            llm_key_add(key, LLM_KEY_FORM, &form, 1);
+        }
 
         rc = ngx_http_llm_cache_key_request(r, ctx, key);
     }
@@ -78,13 +85,49 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
         return rc;
     }
 
-    if (llm_key_final(key, ctx->key) != 0) {
+    if (llm_key_final(key, ctx->key) != 0
+        || ngx_http_llm_cache_choose_variant(ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     ctx->has_key = 1;
 
     return NGX_OK;
+}
+
+
+/*
+ * The variants of an answer have keys of their own, but for the first, whose
+ * record counts the turns.  Without randomness there is nothing to vary.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char      variant;
+    llm_key_t  *key;
+
+    if (ctx->conf->variants == 1 || ctx->ask.temperature == 0) {
+        return NGX_OK;
+    }
+
+    variant = (u_char) (ngx_http_llm_cache_zone_turn(ctx->conf->zone, ctx->key)
+                        % ctx->conf->variants);
+
+    if (variant == 0) {
+        return NGX_OK;
+    }
+
+    key = llm_key_create();
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    llm_key_add(key, LLM_KEY_VARIANT, ctx->key, LLM_KEY_LEN);
+    llm_key_add(key, LLM_KEY_VARIANT, &variant, 1);
+
+    return llm_key_final(key, ctx->key) == 0 ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -59,6 +59,7 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     ctx->record.meta_len = (uint16_t) meta.len;
     ctx->record.status = (uint16_t) r->headers_out.status;
     ctx->record.form = (uint8_t) ctx->form;
+    ctx->record.ask = ctx->ask.form;
 
     llm_record_encode(&ctx->record, head);
 

@@ -105,6 +105,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     llm_answer_free(ctx->answer);
     ctx->answer = NULL;
 
+    ctx->conversion = NULL;
+
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->reason = LLM_REASON_NONE;
     ctx->has_key = 0;
@@ -164,6 +166,18 @@ ngx_http_llm_cache_length(ngx_chain_t *cl)
     }
 
     return len;
+}
+
+
+void
+ngx_http_llm_cache_end_chain(ngx_chain_t *cl)
+{
+    while (cl->next) {
+        cl = cl->next;
+    }
+
+    cl->buf->last_buf = 1;
+    cl->buf->last_in_chain = 1;
 }
 
 

@@ -418,7 +418,10 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
 
     link = ngx_http_llm_cache_shard_find(shard, node->key);
 
+    node->turns = 0;
+
     if (*link) {
+        node->turns = (*link)->turns;
         ngx_http_llm_cache_shard_unlink(shard, link);
     }
 

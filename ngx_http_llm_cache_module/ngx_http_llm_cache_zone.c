@@ -272,6 +272,29 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key)
+{
+    ngx_uint_t                   turn;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return 0;
+    }
+
+    node = *ngx_http_llm_cache_shard_find(shard, key);
+    turn = node ? ++node->turns : 0;
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    return turn;
+}
+
+
 ngx_int_t
 ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold)

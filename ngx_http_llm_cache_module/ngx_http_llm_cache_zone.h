@@ -53,6 +53,7 @@ struct ngx_http_llm_cache_node_s {
     uint32_t                     stamp;      /* of its value in Redis, or 0 */
     unsigned                     epoch:31;   /* when that was so */
     unsigned                     asked:1;    /* for, since it was ranked */
+    uint32_t                     turns;      /* of the key's variants */
 };
 
 
@@ -158,6 +159,13 @@ void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
  */
 ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold);
+
+/*
+ * The turn of a key's variants: 0 where the key has no record, else the number
+ * of turns since it has one, from 1 on.
+ */
+ngx_uint_t ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
 
 /* holds a fresh record without counting it as asked for */
 ngx_int_t ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
