@@ -459,6 +459,16 @@ ngx_http_llm_cache_fresh(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
+/* whether followers get the answer as it comes; else they wait for its end */
+
+static ngx_inline ngx_uint_t
+ngx_http_llm_cache_streams(ngx_http_llm_cache_ctx_t *ctx)
+{
+    return ctx->record.form != LLM_FORM_JSON
+           && ctx->record.status == NGX_HTTP_OK;
+}
+
+
 /* how long past its lifetime an answer may be of use */
 
 static ngx_inline time_t
@@ -467,16 +477,6 @@ ngx_http_llm_cache_stale_time(ngx_http_llm_cache_loc_conf_t *conf)
     return (conf->use_stale & ~NGX_CONF_BITMASK_SET
             & ~NGX_HTTP_UPSTREAM_FT_OFF)
            ? conf->stale : 0;
-}
-
-
-/* whether followers get the answer as it comes; else they wait for its end */
-
-static ngx_inline ngx_uint_t
-ngx_http_llm_cache_streams(ngx_http_llm_cache_ctx_t *ctx)
-{
-    return ctx->record.form != LLM_FORM_JSON
-           && ctx->record.status == NGX_HTTP_OK;
 }
 
 
