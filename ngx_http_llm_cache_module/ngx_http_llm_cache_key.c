@@ -112,8 +112,8 @@ ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
         return NGX_OK;
     }
 
-    variant = (u_char) (ngx_http_llm_cache_zone_turn(ctx->conf->zone, ctx->key)
-                        % ctx->conf->variants);
+    variant = (u_char) ngx_http_llm_cache_zone_turn(ctx->conf->zone, ctx->key,
+                                                    ctx->conf->variants);
 
     if (variant == 0) {
         return NGX_OK;

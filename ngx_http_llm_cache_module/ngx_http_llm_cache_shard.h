@@ -22,6 +22,9 @@
 #define NGX_HTTP_LLM_CACHE_FLIGHTS     256
 
 
+/* more is not counted */
+#define NGX_HTTP_LLM_CACHE_FREQUENCY   0xffffff
+
 /* what one worker holds; a page.  The low bits tell the part in a flight */
 
 #define NGX_HTTP_LLM_CACHE_HELD                                               \
