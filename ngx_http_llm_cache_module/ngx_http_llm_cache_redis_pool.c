@@ -54,7 +54,11 @@ ngx_http_llm_cache_redis_init(ngx_http_llm_cache_redis_t *redis)
         return NGX_ERROR;
     }
 
-    *ngx_cpymem(p, redis->password.data, redis->password.len) = '\0';
+    if (redis->password.len) {
+        ngx_memcpy(p, redis->password.data, redis->password.len);
+    }
+
+    p[redis->password.len] = '\0';
     redis->password.data = p;
 
     redis->servers = ngx_calloc(NGX_HTTP_LLM_CACHE_REDIS_SERVERS

@@ -78,7 +78,7 @@ sub opens {
 
 my $port = LLMTest::Redis::free_port();
 my ($a, $b) = map { machine("redis://127.0.0.1:$port",
-    allow => qr/exited on signal 9/) } 1, 2;
+    quick => 1, allow => qr/exited on signal 9/) } 1, 2;
 
 all_well($a, 'absent');
 is(calls(sub { is_cached($a, 'absent', chat_uri(), chat('In memory')) }), 1,
@@ -177,7 +177,7 @@ pause(0.2);
 # slow, garbled and cut replies
 
 my $proxy = LLMTest::RedisProxy->new($redis->port);
-my ($c, $d) = map { machine($proxy->url) } 1, 2;
+my ($c, $d) = map { machine($proxy->url, quick => 1) } 1, 2;
 
 settle($_) for $c, $d;
 

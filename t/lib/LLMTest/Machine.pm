@@ -14,13 +14,16 @@ our @EXPORT = qw(machine settle state_of counter stored);
 my $FORMAT = join '', map { ", \"$_\": \"\$llm_cache_$_\"" } qw(status tier
     reason redis_time);
 
-# parameters of llm_cache_redis behind the URL, "param"
+# parameters of llm_cache_redis behind the URL, "param"; "quick" for its own
+# timeouts: others have time on a machine that is busy
 
 sub machine {
     my ($url, %option) = @_;
 
-    return nginx(server => "llm_cache on;\nllm_cache_redis $url"
-        . ($option{param} ? " $option{param}" : '') . ";\n"
+    my $param = join ' ', grep { defined } $option{param}, $option{quick}
+        ? () : 'timeout=3s connect_timeout=3s';
+
+    return nginx(server => "llm_cache on;\nllm_cache_redis $url $param;\n"
         . "location /redis/ {\nreturn 200 '{\"pid\": \"\$pid\", \"state\": "
         . '"$llm_cache_redis_state"' . join('', map { ", \"$_\": "
         . "\"\$llm_cache_redis_$_\"" } qw(lookups hits misses errors timeouts
