@@ -9,6 +9,8 @@
 static void ngx_http_llm_cache_redis_connected(
     ngx_http_llm_cache_redis_conn_t *conn);
 static ngx_uint_t ngx_http_llm_cache_redis_test_connect(ngx_connection_t *c);
+static void ngx_http_llm_cache_redis_say_first(
+    ngx_http_llm_cache_redis_conn_t *conn, int argc, const llm_str_t *argv);
 static void ngx_http_llm_cache_redis_greeted(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_is_ready(
@@ -173,14 +175,12 @@ ngx_http_llm_cache_redis_connected(ngx_http_llm_cache_redis_conn_t *conn)
 void
 ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
 {
-    int                              n;
-    u_char                           db[NGX_INT_T_LEN];
-    llm_str_t                        words[3];
-    ngx_uint_t                       asked;
-    ngx_http_llm_cache_redis_t      *redis;
+    int                          n;
+    u_char                       db[NGX_INT_T_LEN];
+    llm_str_t                    words[3];
+    ngx_http_llm_cache_redis_t  *redis;
 
     redis = conn->redis;
-    asked = 0;
 
     conn->peer.connection->read->handler =
                                        ngx_http_llm_cache_redis_read_handler;
@@ -199,10 +199,7 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
         words[n].data = redis->password.data;
         words[n++].len = redis->password.len;
 
-        asked += ngx_http_llm_cache_redis_say(conn, n, words,
-                                              redis->connect_timeout,
-                                       ngx_http_llm_cache_redis_greeted, conn)
-                 != NULL;
+        ngx_http_llm_cache_redis_say_first(conn, n, words);
     }
 
     if (!conn->plain && redis->url.db) {
@@ -211,24 +208,42 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
         words[1].data = db;
         words[1].len = ngx_sprintf(db, "%ud", redis->url.db) - db;
 
-        asked += ngx_http_llm_cache_redis_say(conn, 2, words,
-                                              redis->connect_timeout,
-                                       ngx_http_llm_cache_redis_greeted, conn)
-                 != NULL;
+        ngx_http_llm_cache_redis_say_first(conn, 2, words);
     }
 
     if (conn->role) {
         words[0] = ngx_http_llm_cache_redis_word("ROLE");
 
-        asked += ngx_http_llm_cache_redis_say(conn, 1, words,
-                                              redis->connect_timeout,
-                                       ngx_http_llm_cache_redis_greeted, conn)
-                 != NULL;
+        ngx_http_llm_cache_redis_say_first(conn, 1, words);
     }
 
-    if (asked == 0) {
+    if (ngx_queue_empty(&conn->sent)) {
         ngx_http_llm_cache_redis_is_ready(conn);
     }
+}
+
+
+/* what others want to say waits until the greeting has been answered */
+
+static void
+ngx_http_llm_cache_redis_say_first(ngx_http_llm_cache_redis_conn_t *conn,
+    int argc, const llm_str_t *argv)
+{
+    ngx_http_llm_cache_redis_cmd_t  *cmd;
+
+    cmd = ngx_http_llm_cache_redis_command(
+                          sizeof(ngx_http_llm_cache_redis_cmd_t), argc, argv);
+    if (cmd == NULL) {
+        return;
+    }
+
+    cmd->handler = ngx_http_llm_cache_redis_greeted;
+    cmd->data = conn;
+
+    conn->n++;
+    conn->bytes += cmd->len;
+
+    ngx_http_llm_cache_redis_append(conn, cmd);
 }
 
 
@@ -501,13 +516,6 @@ ngx_http_llm_cache_redis_say(ngx_http_llm_cache_redis_conn_t *conn, int argc,
     cmd->handler = handler;
     cmd->data = data;
     cmd->deadline = ngx_current_msec + timeout;
-
-    if (conn->state == NGX_HTTP_LLM_CACHE_REDIS_GREETING) {
-        conn->n++;
-        conn->bytes += cmd->len;
-        ngx_http_llm_cache_redis_append(conn, cmd);
-        return cmd;
-    }
 
     if (ngx_http_llm_cache_redis_queue(conn, cmd) != NGX_OK) {
         ngx_http_llm_cache_redis_cmd_free(cmd);
