@@ -13,6 +13,7 @@ static void ngx_http_llm_cache_redis_say_first(
     ngx_http_llm_cache_redis_conn_t *conn, int argc, const llm_str_t *argv);
 static void ngx_http_llm_cache_redis_greeted(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
+static llm_str_t ngx_http_llm_cache_redis_unquoted(llm_str_t text);
 static void ngx_http_llm_cache_redis_is_ready(
     ngx_http_llm_cache_redis_conn_t *conn);
 static ngx_queue_t *ngx_http_llm_cache_redis_shift(ngx_queue_t *list);
@@ -251,6 +252,7 @@ static void
 ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
     llm_reply_t *reply)
 {
+    llm_str_t                         why;
     ngx_uint_t                        ok;
     ngx_http_llm_cache_redis_conn_t  *conn;
 
@@ -265,13 +267,13 @@ ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
              && llm_str_eq(reply->elements[0]->str, "master", 6));
 
     if (!ok) {
+        why = reply->type == LLM_RESP_ERROR
+              ? ngx_http_llm_cache_redis_unquoted(reply->str)
+              : ngx_http_llm_cache_redis_word("not a master");
+
         ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
                       "llm cache: %V refused the greeting: \"%*s\"",
-                      &conn->addr.name,
-                      reply->type == LLM_RESP_ERROR ? reply->str.len
-                      : sizeof("not a master") - 1,
-                      reply->type == LLM_RESP_ERROR ? reply->str.data
-                      : (u_char *) "not a master");
+                      &conn->addr.name, why.len, why.data);
 
         ngx_http_llm_cache_redis_new_password(conn->redis);
     }
@@ -284,6 +286,27 @@ ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
     } else if (ngx_queue_empty(&conn->sent)) {
         ngx_http_llm_cache_redis_is_ready(conn);
     }
+}
+
+
+/* an error up to where it quotes: that may be the password */
+
+static llm_str_t
+ngx_http_llm_cache_redis_unquoted(llm_str_t text)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len && i < 128; i++) {
+        if (text.data[i] == '\'' || text.data[i] == '`'
+            || text.data[i] == '"')
+        {
+            break;
+        }
+    }
+
+    text.len = i;
+
+    return text;
 }
 
 
