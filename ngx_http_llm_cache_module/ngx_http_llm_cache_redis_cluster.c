@@ -148,6 +148,10 @@ ngx_http_llm_cache_redis_called(ngx_http_llm_cache_redis_cmd_t *cmd,
 
     if (reply && reply->type != LLM_RESP_ERROR) {
         call->server->failures = 0;
+
+        if (!call->server->open) {
+            call->server->backoff = 0;
+        }
     }
 
     if (call->handler == NULL) {
