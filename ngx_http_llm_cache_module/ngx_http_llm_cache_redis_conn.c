@@ -845,7 +845,8 @@ ngx_http_llm_cache_redis_new_password(ngx_http_llm_cache_redis_t *redis)
 
     if (redis->password_file.len == 0
         || ngx_http_llm_cache_redis_read_password(&redis->password_file,
-                                                  &password, ngx_cycle->log)
+                                                  &password, NGX_LOG_ERR,
+                                                  ngx_cycle->log)
            != NGX_OK)
     {
         return;
