@@ -5,6 +5,9 @@
 #define NGX_HTTP_LLM_CACHE_REDIS_READ   65536
 #define NGX_HTTP_LLM_CACHE_REDIS_READS  16
 
+/* bytes written in one go */
+#define NGX_HTTP_LLM_CACHE_REDIS_WRITE  (512 * 1024)
+
 
 static void ngx_http_llm_cache_redis_connected(
     ngx_http_llm_cache_redis_conn_t *conn);
@@ -555,7 +558,16 @@ static void
 ngx_http_llm_cache_redis_append(ngx_http_llm_cache_redis_conn_t *conn,
     ngx_http_llm_cache_redis_cmd_t *cmd)
 {
-    ngx_buf_t  *b;
+    ngx_buf_t   *b;
+    ngx_msec_t   soonest;
+
+    /* the connection is not to blame for what was waited for before */
+
+    soonest = ngx_current_msec + conn->redis->timeout;
+
+    if ((ngx_msec_int_t) (cmd->deadline - soonest) < 0) {
+        cmd->deadline = soonest;
+    }
 
     b = &cmd->buf;
 
@@ -628,7 +640,7 @@ ngx_http_llm_cache_redis_write(ngx_http_llm_cache_redis_conn_t *conn)
     c = conn->peer.connection;
 
     if (conn->out) {
-        cl = c->send_chain(c, conn->out, 0);
+        cl = c->send_chain(c, conn->out, NGX_HTTP_LLM_CACHE_REDIS_WRITE);
 
         if (cl == NGX_CHAIN_ERROR) {
             ngx_http_llm_cache_redis_close(conn, 1);
@@ -639,6 +651,9 @@ ngx_http_llm_cache_redis_write(ngx_http_llm_cache_redis_conn_t *conn)
 
         if (cl == NULL) {
             conn->last = &conn->out;
+
+        } else if (c->write->ready) {
+            ngx_post_event(c->write, &ngx_posted_next_events);
         }
     }
 
