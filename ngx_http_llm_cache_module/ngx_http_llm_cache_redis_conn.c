@@ -12,7 +12,7 @@
 static void ngx_http_llm_cache_redis_connected(
     ngx_http_llm_cache_redis_conn_t *conn);
 static ngx_uint_t ngx_http_llm_cache_redis_test_connect(ngx_connection_t *c);
-static void ngx_http_llm_cache_redis_say_first(
+static ngx_int_t ngx_http_llm_cache_redis_say_first(
     ngx_http_llm_cache_redis_conn_t *conn, int argc, const llm_str_t *argv);
 static void ngx_http_llm_cache_redis_greeted(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
@@ -182,9 +182,11 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
     int                          n;
     u_char                       db[NGX_INT_T_LEN];
     llm_str_t                    words[3];
+    ngx_int_t                    rc;
     ngx_http_llm_cache_redis_t  *redis;
 
     redis = conn->redis;
+    rc = NGX_OK;
 
     conn->peer.connection->read->handler =
                                        ngx_http_llm_cache_redis_read_handler;
@@ -203,22 +205,29 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
         words[n].data = redis->password.data;
         words[n++].len = redis->password.len;
 
-        ngx_http_llm_cache_redis_say_first(conn, n, words);
+        rc = ngx_http_llm_cache_redis_say_first(conn, n, words);
     }
 
-    if (!conn->plain && redis->url.db) {
+    if (rc == NGX_OK && !conn->plain && redis->url.db) {
 
         words[0] = ngx_http_llm_cache_redis_word("SELECT");
         words[1].data = db;
         words[1].len = ngx_sprintf(db, "%ud", redis->url.db) - db;
 
-        ngx_http_llm_cache_redis_say_first(conn, 2, words);
+        rc = ngx_http_llm_cache_redis_say_first(conn, 2, words);
     }
 
-    if (conn->role) {
+    if (rc == NGX_OK && conn->role) {
         words[0] = ngx_http_llm_cache_redis_word("ROLE");
 
-        ngx_http_llm_cache_redis_say_first(conn, 1, words);
+        rc = ngx_http_llm_cache_redis_say_first(conn, 1, words);
+    }
+
+    /* never into another database, nor to a server of another role */
+
+    if (rc != NGX_OK) {
+        ngx_http_llm_cache_redis_close(conn, 1);
+        return;
     }
 
     if (ngx_queue_empty(&conn->sent)) {
@@ -229,7 +238,7 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
 
 /* what others want to say waits until the greeting has been answered */
 
-static void
+static ngx_int_t
 ngx_http_llm_cache_redis_say_first(ngx_http_llm_cache_redis_conn_t *conn,
     int argc, const llm_str_t *argv)
 {
@@ -238,7 +247,7 @@ ngx_http_llm_cache_redis_say_first(ngx_http_llm_cache_redis_conn_t *conn,
     cmd = ngx_http_llm_cache_redis_command(
                           sizeof(ngx_http_llm_cache_redis_cmd_t), argc, argv);
     if (cmd == NULL) {
-        return;
+        return NGX_ERROR;
     }
 
     cmd->handler = ngx_http_llm_cache_redis_greeted;
@@ -248,6 +257,8 @@ ngx_http_llm_cache_redis_say_first(ngx_http_llm_cache_redis_conn_t *conn,
     conn->bytes += cmd->len;
 
     ngx_http_llm_cache_redis_append(conn, cmd);
+
+    return NGX_OK;
 }
 
 
