@@ -12,11 +12,15 @@
 /* what a reply takes beside the strings in it */
 #define LLM_RESP_SLACK  65536
 
+/* bytes of the strings in one array, on average, when it is full */
+#define LLM_RESP_EACH   256
+
 
 struct llm_resp_s {
     redisReader  *reader;
     size_t        max;
     size_t        elements;                  /* of the reply at hand */
+    size_t        bytes;                     /* of its strings */
 };
 
 
@@ -92,6 +96,7 @@ llm_resp_next(llm_resp_t *resp, llm_reply_t **reply)
 
     if (object) {
         resp->elements = 0;
+        resp->bytes = 0;
         *reply = object;
         return 1;
     }
@@ -128,8 +133,19 @@ llm_resp_object(const redisReadTask *task, llm_resp_e type, size_t extra)
 static void *
 llm_resp_string(const redisReadTask *task, char *str, size_t len)
 {
+    llm_resp_t   *resp;
     llm_resp_e    type;
     llm_reply_t  *reply;
+
+    resp = task->privdata;
+
+    if (len > resp->max + LLM_RESP_SLACK
+        || len > resp->max + LLM_RESP_ELEMENTS * LLM_RESP_EACH - resp->bytes)
+    {
+        return NULL;
+    }
+
+    resp->bytes += len;
 
     type = task->type == REDIS_REPLY_ERROR ? LLM_RESP_ERROR
            : task->type == REDIS_REPLY_STATUS ? LLM_RESP_STATUS
