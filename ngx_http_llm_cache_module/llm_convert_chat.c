@@ -79,7 +79,8 @@ static const llm_rule_t  llm_chat_delta_rules[] = {
     { "tool_calls", LLM_MERGE_INDEXED, llm_chat_call_rules, NULL },
     { "function_call", LLM_MERGE_OBJECT, llm_chat_function_rules, NULL },
     { "annotations", LLM_MERGE_APPEND, NULL, NULL },
-    { NULL, LLM_MERGE_SAME, NULL, NULL }
+    { "role", LLM_MERGE_SAME, NULL, NULL },
+    { NULL, LLM_MERGE_ONCE, NULL, NULL }
 };
 
 static const llm_rule_t  llm_chat_logprobs_rules[] = {
@@ -96,7 +97,9 @@ static const llm_rule_t  llm_chat_choice_rules[] = {
     { "delta", LLM_MERGE_OBJECT, llm_chat_delta_rules, "message" },
     { "text", LLM_MERGE_TEXT, NULL, NULL },
     { "logprobs", LLM_MERGE_OBJECT, llm_chat_logprobs_rules, NULL },
-    { NULL, LLM_MERGE_SAME, NULL, NULL }
+    { "finish_reason", LLM_MERGE_SAME, NULL, NULL },
+    { "native_finish_reason", LLM_MERGE_SAME, NULL, NULL },
+    { NULL, LLM_MERGE_ONCE, NULL, NULL }
 };
 
 static const llm_rule_t  llm_chat_groq_rules[] = {
