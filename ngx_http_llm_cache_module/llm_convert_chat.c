@@ -169,7 +169,8 @@ llm_completions_json(llm_conv_t *conv)
 }
 
 
-/* JSON always tells usage, a stream only where it was asked to */
+/* JSON always tells usage, a stream only where it was asked to, and of some
+   servers not even then */
 
 static llm_value_t *
 llm_chat_finish(llm_conv_t *conv, llm_value_t *doc)
@@ -194,16 +195,7 @@ llm_chat_finish(llm_conv_t *conv, llm_value_t *doc)
         llm_doc_remove(groq, "usage");
     }
 
-    if (llm_doc_silent(llm_doc_get(doc, "usage"))) {
-
-        if (!conv->how->no_usage) {
-            return NULL;
-        }
-
-        llm_doc_remove(doc, "usage");
-    }
-
-    return doc;
+    return llm_doc_silent(llm_doc_get(doc, "usage")) ? NULL : doc;
 }
 
 
@@ -332,7 +324,7 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
     usage = llm_doc_get(conv->doc, "usage");
 
     if (llm_doc_silent(usage)) {
-        return conv->how->no_usage ? 0 : -1;
+        return -1;
     }
 
     llm_chat_begin(chat);

@@ -151,13 +151,6 @@ static const convert_case_t  streams[] = {
       DELTA("0", "\"role\":\"assistant\",\"content\":\"a\"")
       FINISH("0", "stop") "data: [DONE]\n\n", NULL, 0 },
 
-    { "chat: no usage to be had", LLM_DIALECT_CHAT, SSE,
-      CHUNK("\"delta\":{\"role\":\"assistant\",\"content\":\"a\"},"
-            "\"finish_reason\":\"stop\"") "data: [DONE]\n\n",
-      "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":"
-      "0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
-      "\"finish_reason\":\"stop\"}]}", NONE },
-
     { "chat: an unknown text in pieces", LLM_DIALECT_CHAT, SSE,
       DELTA("0", "\"content\":\"a\",\"song\":\"la\"")
       DELTA("0", "\"song\":\"li\"") FINISH("0", "stop") CHAT_DONE, NULL, 0 },
@@ -599,10 +592,6 @@ test_wishes(void)
 
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, JSON, none);
     ok(text == NULL, "usage is wished, and was not told");
-    free(text);
-
-    text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED|NONE, JSON, none);
-    ok(text != NULL, "usage is wished, and there is none to be had");
     free(text);
 
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, MARK, JSON, json);
