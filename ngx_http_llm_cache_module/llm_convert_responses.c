@@ -117,8 +117,8 @@ llm_responses_json(llm_conv_t *conv)
         return NULL;
     }
 
-    if (output->n == 0 && items) {
-        return llm_responses_rebuild(conv, response);
+    if (output->n == 0) {
+        return items ? llm_responses_rebuild(conv, response) : NULL;
     }
 
     return (items == 0 || (items == output->n

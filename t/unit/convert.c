@@ -228,6 +228,11 @@ static const convert_case_t  streams[] = {
             RESPONSE("\"completed\"", "")),
       RESPONSE("\"completed\"", MESSAGE), 0 },
 
+    { "Responses: an item that another event tells", LLM_DIALECT_RESPONSES,
+      SSE,
+      EVENT("response.completed", ",\"response\":"
+            RESPONSE("\"completed\"", "") ",\"item\":" MESSAGE), NULL, 0 },
+
     { "Anthropic: thinking, text, citations, tools", LLM_DIALECT_ANTHROPIC,
       SSE,
       CLAUDE_START EVENT("ping", "")
