@@ -436,6 +436,10 @@ llm_chat_choice(llm_choice_t *choice)
 
     value = llm_doc_get(choice->message, "annotations");
 
+    if (value && value->n && value->type != LLM_SCAN_ARRAY) {
+        return -1;
+    }
+
     if (llm_doc_type(value, LLM_SCAN_ARRAY) && value->n) {
         llm_choice_begin(choice);
         llm_conv_put(choice->chat->conv, "\"delta\":{\"annotations\":%v}",

@@ -233,6 +233,14 @@ static const convert_case_t  streams[] = {
       EVENT("response.completed", ",\"response\":"
             RESPONSE("\"completed\"", "") ",\"item\":" MESSAGE), NULL, 0 },
 
+    { "Responses: an unknown event with an item", LLM_DIALECT_RESPONSES,
+      SSE,
+      "data: {\"output_index\":0,\"item\":" MESSAGE "}\n\n"
+      EVENT("response.output_item.done", ",\"output_index\":0,\"item\":{"
+            "\"type\":\"message\",\"content\":[]}")
+      EVENT("response.completed", ",\"response\":"
+            RESPONSE("\"completed\"", "")), NULL, 0 },
+
     { "Anthropic: thinking, text, citations, tools", LLM_DIALECT_ANTHROPIC,
       SSE,
       CLAUDE_START EVENT("ping", "")
@@ -657,6 +665,13 @@ test_limits(void)
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON,
                        "{\"ch\\u006fices\":[]}");
     ok(text == NULL, "a name that is spelled oddly");
+    free(text);
+
+    text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON,
+                       "{\"choices\":[{\"index\":0,\"message\":{\"content\":"
+                       "\"a\",\"annotations\":{\"a\":1}},"
+                       "\"finish_reason\":\"stop\"}]}");
+    ok(text == NULL, "annotations that are no list");
     free(text);
 
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, "{\"a\":tru");
