@@ -436,11 +436,12 @@ llm_chat_choice(llm_choice_t *choice)
 
     value = llm_doc_get(choice->message, "annotations");
 
-    if (value && value->n && value->type != LLM_SCAN_ARRAY) {
-        return -1;
-    }
+    if (value && value->n) {
 
-    if (llm_doc_type(value, LLM_SCAN_ARRAY) && value->n) {
+        if (value->type != LLM_SCAN_ARRAY) {
+            return -1;
+        }
+
         llm_choice_begin(choice);
         llm_conv_put(choice->chat->conv, "\"delta\":{\"annotations\":%v}",
                      value);

@@ -473,6 +473,10 @@ llm_cohere_tokens(llm_conv_t *conv, llm_str_t text, size_t at,
 
     while (text.len) {
 
+        if (*logprobs == NULL) {
+            return -1;
+        }
+
         value = llm_doc_get(*logprobs, "text");
 
         if (!llm_doc_type(value, LLM_SCAN_STRING)) {
