@@ -34,6 +34,9 @@
 #define NGX_HTTP_LLM_CACHE_CONTROL_HEADER   0x02
 #define NGX_HTTP_LLM_CACHE_CONTROL_BODY     0x04
 
+/* beside nginx's own NGX_HTTP_UPSTREAM_FT_...: a provider is overloaded */
+#define NGX_HTTP_LLM_CACHE_FT_HTTP_529      0x01000000
+
 #define NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS  1
 #define NGX_HTTP_LLM_CACHE_SCOPE_SHARED       2
 #define NGX_HTTP_LLM_CACHE_SCOPE_STRING       3
@@ -74,6 +77,9 @@ typedef struct {
     llm_finish_t                *finish;
     ngx_flag_t                   lock;
     ngx_msec_t                   lock_timeout;
+    ngx_uint_t                   use_stale;  /* NGX_HTTP_UPSTREAM_FT_... */
+    time_t                       stale;
+    ngx_flag_t                   background_update;
     ngx_flag_t                   ignore_client_abort;
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
@@ -87,6 +93,8 @@ typedef enum {
     NGX_HTTP_LLM_CACHE_MISS,
     NGX_HTTP_LLM_CACHE_BYPASS,
     NGX_HTTP_LLM_CACHE_EXPIRED,
+    NGX_HTTP_LLM_CACHE_STALE,
+    NGX_HTTP_LLM_CACHE_UPDATING,
     NGX_HTTP_LLM_CACHE_SHARED
 } ngx_http_llm_cache_status_e;
 
@@ -119,6 +127,8 @@ struct ngx_http_llm_cache_work_s {
 
 
 typedef struct {
+    ngx_http_request_t          *request;
+
     /* of the location that decided about the request */
     ngx_http_llm_cache_loc_conf_t  *conf;
     u_char                      *uri;        /* where it stood then */
@@ -184,7 +194,11 @@ typedef struct {
     unsigned                     tailing:1;  /* the head has been sent */
     unsigned                     alone:1;    /* it takes part in no flight */
     unsigned                     again:1;    /* to be looked up anew */
-    unsigned                     gone:1;     /* the client has left */
+    unsigned                     failed:1;   /* the flight did, and how it did
+                                                allows for a stale answer */
+    unsigned                     gone:1;     /* no client is there any more */
+    unsigned                     background:1;  /* none ever was */
+    unsigned                     replaced:1; /* by a stale answer */
     unsigned                     by_request:1;  /* fwd=request */
     unsigned                     only_if_cached:1;
 } ngx_http_llm_cache_ctx_t;
@@ -200,16 +214,24 @@ typedef struct {
 
 ngx_int_t ngx_http_llm_cache_handler(ngx_http_request_t *r);
 
+/* whether the record that is held is what this client asked for */
+ngx_uint_t ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx);
+
 /* ngx_http_llm_cache_request.c */
 
 ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_get_ctx(ngx_http_request_t *r);
-ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(
-    ngx_http_request_t *r);
+ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(ngx_pool_t *pool);
+void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
 /* adds a read-only buffer to a chain: the new end of the chain, or NULL when
    memory ran out; nginx takes an empty buffer for a bug, so none is added */
 ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
     u_char *start, u_char *end, ngx_chain_t **last);
+
+off_t ngx_http_llm_cache_length(ngx_chain_t *cl);
+/* takes all buffers as sent */
+void ngx_http_llm_cache_discard(ngx_chain_t *cl);
 
 ngx_int_t ngx_http_llm_cache_hide_encodings(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -272,7 +294,10 @@ ngx_int_t ngx_http_llm_cache_make_body(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_replay(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
-/* sends the head of the record, -1 for a body of unknown length */
+/* makes the response's head the record's, -1 for a body of unknown length */
+ngx_int_t ngx_http_llm_cache_set_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, off_t len);
+/* and sends it */
 ngx_int_t ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, off_t len);
 /* buffers for the node's bytes from ctx->shown on, NULL where there are none;
@@ -284,8 +309,8 @@ ngx_int_t ngx_http_llm_cache_show(ngx_http_request_t *r,
 /* ngx_http_llm_cache_follow.c */
 
 /*
- * Follows the flight that is held.  NGX_AGAIN: the request waits; NGX_DECLINED:
- * it goes upstream by itself; else the response's code.
+ * Follows the flight that is held.  NGX_AGAIN: the request waits;
+ * NGX_DECLINED: it goes upstream by itself; else the response's code.
  */
 ngx_int_t ngx_http_llm_cache_follow(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -300,6 +325,29 @@ void ngx_http_llm_cache_guard(ngx_http_request_t *r,
 ngx_uint_t ngx_http_llm_cache_go_on(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_lead_end(ngx_http_llm_cache_ctx_t *ctx);
+
+/* whether one more answer may be fetched for nobody */
+ngx_uint_t ngx_http_llm_cache_may_orphan(void);
+void ngx_http_llm_cache_orphan(ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_stale.c */
+
+/* whether a stale answer would be served if the upstream failed */
+ngx_uint_t ngx_http_llm_cache_may_fall_back(ngx_http_llm_cache_ctx_t *ctx);
+/*
+ * In a header filter: NGX_OK, a stale answer takes the place of the response;
+ * NGX_DECLINED: it stays; NGX_ERROR.
+ */
+ngx_int_t ngx_http_llm_cache_fall_back(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* NGX_OK: a record is held whose answer serves, fresh or stale */
+ngx_int_t ngx_http_llm_cache_find_stale(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* fetches an answer in the background, if it can; the flight is given away */
+void ngx_http_llm_cache_refresh(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* that request's way through the phases */
+ngx_int_t ngx_http_llm_cache_refresh_handler(ngx_http_request_t *r);
 
 /* ngx_http_llm_cache_variables.c */
 
@@ -329,6 +377,24 @@ ngx_http_llm_cache_header_bit(ngx_str_t *name)
            ? (uint64_t) 1 << ((name->len * 5 + name->data[0]) % 32
                               + (name->data[0] & 1) * 32)
            : 0;
+}
+
+
+/* whether the answer came out of the store */
+
+static ngx_inline ngx_uint_t
+ngx_http_llm_cache_stored(ngx_http_llm_cache_ctx_t *ctx)
+{
+    return ctx->status == NGX_HTTP_LLM_CACHE_HIT
+           || ctx->status == NGX_HTTP_LLM_CACHE_STALE
+           || ctx->status == NGX_HTTP_LLM_CACHE_UPDATING;
+}
+
+
+static ngx_inline ngx_uint_t
+ngx_http_llm_cache_fresh(ngx_http_llm_cache_ctx_t *ctx)
+{
+    return (time_t) ctx->record.expires > ngx_time();
 }
 
 

@@ -10,6 +10,9 @@
 #define NGX_HTTP_LLM_CACHE_BUFFER      (1024 * 1024)
 
 
+static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev,
+    ngx_http_llm_cache_loc_conf_t *conf);
 static char *ngx_http_llm_cache_find_zone(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *conf);
 static void ngx_http_llm_cache_body_buffer(ngx_conf_t *cf,
@@ -69,6 +72,7 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
      *     conf->scope_kind = 0;
      *     conf->controls = 0;
      *     conf->finish = NULL;
+     *     conf->use_stale = 0;
      */
 
     conf->enable = NGX_CONF_UNSET_UINT;
@@ -80,6 +84,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->max_body = NGX_CONF_UNSET_SIZE;
     conf->lock = NGX_CONF_UNSET;
     conf->lock_timeout = NGX_CONF_UNSET_MSEC;
+    conf->stale = NGX_CONF_UNSET;
+    conf->background_update = NGX_CONF_UNSET;
     conf->ignore_client_abort = NGX_CONF_UNSET;
     conf->hosted_tools = NGX_CONF_UNSET;
     conf->mark = NGX_CONF_UNSET;
@@ -148,13 +154,11 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->no_store, prev->no_store, NULL);
     ngx_conf_merge_value(conf->max_temperature, prev->max_temperature, -1);
     ngx_conf_merge_size_value(conf->max_body, prev->max_body, 8388608);
-    ngx_conf_merge_value(conf->lock, prev->lock, 1);
-    ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 60000);
-    ngx_conf_merge_value(conf->ignore_client_abort,
-                         prev->ignore_client_abort, 0);
     ngx_conf_merge_value(conf->hosted_tools, prev->hosted_tools, 0);
     ngx_conf_merge_value(conf->mark, prev->mark, 0);
     ngx_conf_merge_value(conf->headers, prev->headers, 1);
+
+    ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
     if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
         return NGX_CONF_OK;
@@ -167,6 +171,30 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_llm_cache_find_zone(cf, conf);
+}
+
+
+static void
+ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev, ngx_http_llm_cache_loc_conf_t *conf)
+{
+    ngx_conf_merge_value(conf->lock, prev->lock, 1);
+    ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 60000);
+    ngx_conf_merge_value(conf->ignore_client_abort,
+                         prev->ignore_client_abort, 0);
+    ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
+                                 NGX_CONF_BITMASK_SET);
+    ngx_conf_merge_value(conf->stale, prev->stale, 86400);
+    ngx_conf_merge_value(conf->background_update, prev->background_update, 0);
+
+    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
+        && conf->background_update
+        && !(conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING))
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"llm_cache_background_update\" has no effect "
+                           "without \"llm_cache_use_stale updating\"");
+    }
 }
 
 

@@ -35,9 +35,32 @@ static char *ngx_http_llm_cache_max_body(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_finish(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_llm_cache_lock_timeout(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_llm_cache_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_llm_cache_stale(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_llm_cache_complex(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **cv);
 static char *ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value);
+
+
+static ngx_conf_bitmask_t  ngx_http_llm_cache_failures[] = {
+    { ngx_string("error"), NGX_HTTP_UPSTREAM_FT_ERROR },
+    { ngx_string("timeout"), NGX_HTTP_UPSTREAM_FT_TIMEOUT },
+    { ngx_string("updating"), NGX_HTTP_UPSTREAM_FT_UPDATING },
+    { ngx_string("http_403"), NGX_HTTP_UPSTREAM_FT_HTTP_403 },
+    { ngx_string("http_404"), NGX_HTTP_UPSTREAM_FT_HTTP_404 },
+    { ngx_string("http_429"), NGX_HTTP_UPSTREAM_FT_HTTP_429 },
+    { ngx_string("http_500"), NGX_HTTP_UPSTREAM_FT_HTTP_500 },
+    { ngx_string("http_502"), NGX_HTTP_UPSTREAM_FT_HTTP_502 },
+    { ngx_string("http_503"), NGX_HTTP_UPSTREAM_FT_HTTP_503 },
+    { ngx_string("http_504"), NGX_HTTP_UPSTREAM_FT_HTTP_504 },
+    { ngx_string("http_529"), NGX_HTTP_LLM_CACHE_FT_HTTP_529 },
+    { ngx_string("off"), NGX_HTTP_UPSTREAM_FT_OFF },
+    { ngx_null_string, 0 }
+};
 
 
 ngx_command_t  ngx_http_llm_cache_commands[] = {
@@ -142,9 +165,30 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
 
     { ngx_string("llm_cache_lock_timeout"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_llm_cache_lock_timeout,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_llm_cache_loc_conf_t, lock_timeout),
+      NULL },
+
+    { ngx_string("llm_cache_use_stale"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_llm_cache_use_stale,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, use_stale),
+      &ngx_http_llm_cache_failures },
+
+    { ngx_string("llm_cache_stale"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_stale,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, stale),
+      NULL },
+
+    { ngx_string("llm_cache_background_update"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, background_update),
       NULL },
 
     { ngx_string("llm_cache_ignore_client_abort"),
@@ -660,6 +704,70 @@ ngx_http_llm_cache_finish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_lock_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    return ngx_parse_time(&value[1], 0) == NGX_ERROR
+           ? ngx_http_llm_cache_invalid(cf, &value[1])
+           : ngx_conf_set_msec_slot(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_llm_cache_use_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_str_t           *value;
+    ngx_uint_t           i, n;
+    ngx_conf_bitmask_t  *mask;
+
+    if (lcf->use_stale) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    n = cf->args->nelts;
+
+    for (i = 1; i < n; i++) {
+
+        for (mask = cmd->post; mask->name.len; mask++) {
+            if (mask->name.len == value[i].len
+                && ngx_strcasecmp(mask->name.data, value[i].data) == 0)
+            {
+                break;
+            }
+        }
+
+        if (mask->name.len == 0
+            || (mask->mask == NGX_HTTP_UPSTREAM_FT_OFF && n > 2))
+        {
+            return ngx_http_llm_cache_invalid(cf, &value[i]);
+        }
+    }
+
+    return ngx_conf_set_bitmask_slot(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_llm_cache_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    return ngx_parse_time(&value[1], 1) == NGX_ERROR
+           ? ngx_http_llm_cache_invalid(cf, &value[1])
+           : ngx_conf_set_sec_slot(cf, cmd, conf);
 }
 
 

@@ -1,6 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_filter_ctx(
+    ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -21,6 +23,8 @@ static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static ngx_int_t ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in);
+static ngx_int_t ngx_http_llm_cache_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in, ngx_chain_t **rest);
 static ngx_uint_t ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx,
     ngx_buf_t *b);
 static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
@@ -55,29 +59,47 @@ ngx_http_llm_cache_filter_init(ngx_conf_t *cf)
 }
 
 
+/* of main requests, and of those that refresh an answer in the background */
+
+static ngx_http_llm_cache_ctx_t *
+ngx_http_llm_cache_filter_ctx(ngx_http_request_t *r)
+{
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    if (r != r->main && !r->background) {
+        return NULL;
+    }
+
+    ctx = ngx_http_llm_cache_get_ctx(r);
+
+    return ctx && ctx->conf ? ctx : NULL;
+}
+
+
 static ngx_int_t
 ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
 {
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    if (r != r->main) {
-        return ngx_http_next_header_filter(r);
-    }
+    ctx = ngx_http_llm_cache_filter_ctx(r);
 
-    ctx = ngx_http_llm_cache_get_ctx(r);
-
-    if (ctx == NULL || ctx->conf == NULL) {
+    if (ctx == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
     ngx_http_llm_cache_restore_encodings(ctx);
 
+    if (!ctx->gone && ngx_http_llm_cache_fall_back(r, ctx) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
     if (ctx->may_store) {
-        ngx_http_llm_cache_decide_head(r, ctx, ngx_http_llm_cache_gate(r, ctx));
+        ngx_http_llm_cache_decide_head(r, ctx,
+                                       ngx_http_llm_cache_gate(r, ctx));
     }
 
     if (ctx->gone) {
-        return ctx->recording ? NGX_OK : NGX_ERROR;
+        return ctx->recording || ctx->background ? NGX_OK : NGX_ERROR;
     }
 
     if (ctx->conf->headers
@@ -144,7 +166,7 @@ ngx_http_llm_cache_decide_head(ngx_http_request_t *r,
 
     /* the zone is buffer enough; the client's pace must not be the others' */
 
-    if (r->upstream && !r->upstream->store
+    if (r->upstream && !ctx->background && !r->upstream->store
 #if (NGX_HTTP_CACHE)
         && !r->upstream->cacheable
 #endif
@@ -504,18 +526,26 @@ ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_chain_t               *cl;
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    if (r != r->main) {
+    ctx = ngx_http_llm_cache_filter_ctx(r);
+
+    if (ctx == NULL) {
         return ngx_http_next_body_filter(r, in);
     }
 
-    ctx = ngx_http_llm_cache_get_ctx(r);
+    if (ctx->replaced) {
+        ngx_http_llm_cache_discard(in);
 
-    if (ctx == NULL || ctx->conf == NULL) {
+        if (in) {
+            in = ctx->out;
+            ctx->out = NULL;
+        }
+
         return ngx_http_next_body_filter(r, in);
     }
 
     if (ctx->gone && (in == NULL || !ctx->recording)) {
-        return in ? NGX_ERROR : NGX_OK;
+        ngx_http_llm_cache_discard(in);
+        return in && !ctx->background ? NGX_ERROR : NGX_OK;
     }
 
     if (in == NULL || !ctx->recording) {
@@ -552,63 +582,25 @@ static ngx_int_t
 ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
 {
-    size_t        before;
     ngx_int_t     rc;
-    ngx_uint_t    last, ended, direct;
+    ngx_uint_t    last;
     ngx_chain_t  *out, *rest, **ll;
 
     ngx_http_llm_cache_guard(r, ctx);
 
-    rest = NULL;
-    ll = &rest;
-    last = 0;
-    ended = 0;
-    direct = r->filter_need_temporary && !ctx->gone;
-
-    for ( /* void */ ; in; in = in->next) {
-
-        last |= in->buf->last_buf;
-
-        if (ctx->recording) {
-            before = ctx->writer.len;
-
-            ngx_http_llm_cache_refuse(ctx,
-                                ngx_http_llm_cache_record_buf(ctx, in->buf));
-
-            if (direct) {
-                ctx->shown = ctx->writer.len;
-            } else {
-                in->buf->pos += ctx->writer.len - before;
-            }
-
-            ended |= ngx_http_llm_cache_whole(ctx, in->buf);
-        }
-
-        if (ngx_buf_size(in->buf) == 0 && !direct) {
-            continue;
-        }
-
-        *ll = ngx_alloc_chain_link(r->pool);
-        if (*ll == NULL) {
-            return NGX_ERROR;
-        }
-
-        (*ll)->buf = in->buf;
-        (*ll)->next = NULL;
-        ll = &(*ll)->next;
+    if (ngx_http_llm_cache_take(r, ctx, in, &rest) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (ended && ctx->recording) {
-        ctx->writer.shown = ctx->busy != NULL;
-        ngx_http_llm_cache_finish_record(ctx);
-        ctx->cursor.chunk = NULL;
+    last = 0;
 
-    } else if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
-        ngx_http_llm_cache_flight_publish(&ctx->writer);
+    for ( /* void */ ; in; in = in->next) {
+        last |= in->buf->last_buf;
     }
 
     if (ctx->gone) {
-        return last ? NGX_ERROR : NGX_OK;
+        ngx_http_llm_cache_discard(rest);
+        return last && !ctx->background ? NGX_ERROR : NGX_OK;
     }
 
     if (ngx_http_llm_cache_show(r, ctx, ctx->writer.hold.node,
@@ -637,17 +629,84 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
 }
 
 
+/* records what it can; the rest is for the next filter as it is */
+
+static ngx_int_t
+ngx_http_llm_cache_take(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_chain_t *in, ngx_chain_t **rest)
+{
+    size_t        before;
+    ngx_buf_t    *b;
+    ngx_uint_t    whole, direct;
+    ngx_chain_t  *cl, **ll;
+
+    *rest = NULL;
+    ll = rest;
+    whole = 0;
+    direct = r->filter_need_temporary && !ctx->gone;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        b = in->buf;
+
+        if (ctx->recording) {
+            before = ctx->writer.len;
+
+            ngx_http_llm_cache_refuse(ctx,
+                                      ngx_http_llm_cache_record_buf(ctx, b));
+
+            if (direct) {
+                ctx->shown = ctx->writer.len;
+            } else {
+                b->pos += ctx->writer.len - before;
+            }
+
+            whole |= ngx_http_llm_cache_whole(ctx, b);
+        }
+
+        if (*rest == NULL && ngx_buf_size(b) == 0 && !ngx_buf_special(b)
+            && !direct)
+        {
+            continue;
+        }
+
+        cl = ngx_alloc_chain_link(r->pool);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        cl->buf = b;
+        cl->next = NULL;
+
+        *ll = cl;
+        ll = &cl->next;
+    }
+
+    if (whole && ctx->recording) {
+        ctx->writer.shown = ctx->busy != NULL;
+        ngx_http_llm_cache_finish_record(ctx);
+        ctx->cursor.chunk = NULL;
+
+    } else if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
+        ngx_http_llm_cache_flight_publish(&ctx->writer);
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * With all bytes of the length that was told there is nothing to wait for:
  * nginx may still wait for the upstream's close, and the client may leave
- * meanwhile.
+ * meanwhile.  To nginx the end of a subrequest is not the last buffer.
  */
 
 static ngx_uint_t
 ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
 {
     return ctx->recording
-           && (b->last_buf || ctx->received == ctx->expected);
+           && (b->last_buf || ctx->received == ctx->expected
+               || (ctx->background && b->sync && b->last_in_chain));
 }
 
 

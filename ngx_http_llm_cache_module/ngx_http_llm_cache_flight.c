@@ -5,6 +5,14 @@
 #include <signal.h>
 
 
+static ngx_int_t ngx_http_llm_cache_flight_look(
+    ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish,
+    ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w,
+    ngx_uint_t *again, ngx_uint_t *lost);
+static ngx_uint_t ngx_http_llm_cache_flight_dead(
+    ngx_http_llm_cache_flight_t *flight);
+static void ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight);
 static ngx_http_llm_cache_flight_t **ngx_http_llm_cache_flight_bucket(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 static ngx_http_llm_cache_flight_t *ngx_http_llm_cache_flight_find(
@@ -13,56 +21,98 @@ static ngx_int_t ngx_http_llm_cache_flight_join(
     ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_flight_t *flight,
     ngx_http_llm_cache_hold_t *hold);
 static ngx_int_t ngx_http_llm_cache_flight_lead(
-    ngx_http_llm_cache_shard_t *shard, const u_char *key, ngx_uint_t kind,
-    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again);
+    ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish,
+    ngx_uint_t listed, ngx_http_llm_cache_writer_t *w, ngx_uint_t *again);
 static void ngx_http_llm_cache_flight_unlist(
     ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_flight_t *flight);
 
 
 ngx_int_t
 ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_uint_t kind, ngx_uint_t lead,
-    ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w)
+    const ngx_http_llm_cache_wish_t *wish, ngx_http_llm_cache_hold_t *hold,
+    ngx_http_llm_cache_writer_t *w)
 {
-    ngx_int_t                     rc;
-    ngx_uint_t                    i, again;
-    ngx_http_llm_cache_shard_t   *shard;
-    ngx_http_llm_cache_flight_t  *flight;
+    ngx_int_t                    rc;
+    ngx_uint_t                   i, again, lost;
+    ngx_http_llm_cache_shard_t  *shard;
 
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
+    shard = ngx_http_llm_cache_zone_shard(zone, wish->key);
 
     ngx_memzero(w, sizeof(ngx_http_llm_cache_writer_t));
 
     rc = NGX_DECLINED;
     again = 1;
+    lost = 0;
 
     for (i = 0; again && i < NGX_HTTP_LLM_CACHE_EVICT_MAX; i++) {
-
-        again = 0;
 
         if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
             return NGX_DECLINED;
         }
 
-        rc = ngx_http_llm_cache_shard_get(shard, key, hold);
-
-        if (rc != NGX_OK) {
-            flight = ngx_http_llm_cache_flight_find(shard, key, kind);
-
-            if (flight) {
-                if (ngx_http_llm_cache_flight_join(shard, flight, hold)
-                    == NGX_OK)
-                {
-                    rc = NGX_AGAIN;
-                }
-
-            } else if (lead) {
-                (void) ngx_http_llm_cache_flight_lead(shard, key, kind, w,
-                                                      &again);
-            }
-        }
+        rc = ngx_http_llm_cache_flight_look(shard, wish, hold, w, &again,
+                                            &lost);
 
         ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    if (lost) {
+        ngx_http_llm_cache_zone_reap(zone, 0, ngx_cycle->log);
+    }
+
+    return rc;
+}
+
+
+/*
+ * *again: there was no room to lead, which a further try may make; *lost: a
+ * leader's process is gone.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
+    const ngx_http_llm_cache_wish_t *wish, ngx_http_llm_cache_hold_t *hold,
+    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again, ngx_uint_t *lost)
+{
+    ngx_int_t                     rc;
+    ngx_http_llm_cache_flight_t  *flight;
+
+    *again = 0;
+
+    rc = ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    flight = ngx_http_llm_cache_flight_find(shard, wish->key, wish->kind);
+
+    if (flight && ngx_http_llm_cache_flight_dead(flight)) {
+        ngx_http_llm_cache_flight_lose(shard, flight);
+        flight = NULL;
+        *lost = 1;
+    }
+
+    if (rc == NGX_BUSY && wish->stale && (flight || wish->refresh)
+        && ngx_http_llm_cache_shard_get(shard, wish->key, wish->stale, hold)
+           == NGX_OK)
+    {
+        if (flight == NULL) {
+            (void) ngx_http_llm_cache_flight_lead(shard, wish, 1, w, again);
+            *again = 0;
+        }
+
+        return NGX_OK;
+    }
+
+    if (flight && wish->follow) {
+        return ngx_http_llm_cache_flight_join(shard, flight, hold) == NGX_OK
+               ? NGX_AGAIN : rc;
+    }
+
+    if (wish->lead) {
+        (void) ngx_http_llm_cache_flight_lead(shard, wish, flight == NULL, w,
+                                              again);
     }
 
     return rc;
@@ -122,8 +172,8 @@ ngx_http_llm_cache_flight_join(ngx_http_llm_cache_shard_t *shard,
 
 static ngx_int_t
 ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
-    const u_char *key, ngx_uint_t kind, ngx_http_llm_cache_writer_t *w,
-    ngx_uint_t *again)
+    const ngx_http_llm_cache_wish_t *wish, ngx_uint_t listed,
+    ngx_http_llm_cache_writer_t *w, ngx_uint_t *again)
 {
     ngx_http_llm_cache_node_t     *node;
     ngx_http_llm_cache_flight_t   *flight, **bucket;
@@ -151,20 +201,23 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
         return NGX_DECLINED;
     }
 
-    ngx_memcpy(node->key, key, LLM_KEY_LEN);
+    ngx_memcpy(node->key, wish->key, LLM_KEY_LEN);
     node->flight = flight;
 
     flight->node = node;
     flight->leader = ngx_pid;
     flight->cycle = ngx_http_llm_cache_wake_cycle();
-    flight->kind = (uint32_t) kind;
+    flight->kind = (uint32_t) wish->kind;
     flight->state = NGX_HTTP_LLM_CACHE_FLYING;
     flight->parts = 1;
-    flight->listed = 1;
 
-    bucket = ngx_http_llm_cache_flight_bucket(shard, key);
-    flight->next = *bucket;
-    *bucket = flight;
+    if (listed) {
+        flight->listed = 1;
+
+        bucket = ngx_http_llm_cache_flight_bucket(shard, wish->key);
+        flight->next = *bucket;
+        *bucket = flight;
+    }
 
     shard->sh->flown++;
     shard->sh->flying++;
@@ -279,6 +332,16 @@ ngx_http_llm_cache_flight_end(ngx_http_llm_cache_writer_t *w,
 
 
 void
+ngx_http_llm_cache_flight_fail(ngx_http_llm_cache_writer_t *w,
+    ngx_uint_t failure)
+{
+    w->hold.node->flight->failure = (uint32_t) failure;
+
+    ngx_http_llm_cache_flight_end(w, NGX_HTTP_LLM_CACHE_FAILED);
+}
+
+
+void
 ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_flight_t *flight)
 {
@@ -292,37 +355,61 @@ ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
 }
 
 
+static ngx_uint_t
+ngx_http_llm_cache_flight_dead(ngx_http_llm_cache_flight_t *flight)
+{
+    return flight->state < NGX_HTTP_LLM_CACHE_STORED
+           && flight->leader != ngx_pid
+           && kill(flight->leader, 0) == -1
+           && ngx_errno == ESRCH;
+}
+
+
+static void
+ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED) {
+        return;
+    }
+
+    ngx_http_llm_cache_flight_unlist(shard, flight);
+
+    ngx_memory_barrier();
+
+    flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+
+    ngx_http_llm_cache_wake(flight);
+}
+
+
 ngx_uint_t
 ngx_http_llm_cache_flight_orphaned(ngx_http_llm_cache_hold_t *hold)
 {
-    ngx_uint_t                    locked;
+    ngx_http_llm_cache_shard_t   *shard;
     ngx_http_llm_cache_flight_t  *flight;
 
+    shard = hold->shard;
     flight = hold->node->flight;
 
-    if (flight->state >= NGX_HTTP_LLM_CACHE_STORED
-        || flight->leader == ngx_pid
-        || kill(flight->leader, 0) == 0
-        || ngx_errno != ESRCH)
-    {
+    if (!ngx_http_llm_cache_flight_dead(flight)) {
         return 0;
     }
 
-    locked = ngx_http_llm_cache_shard_lock(hold->shard) == NGX_OK;
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
 
-    if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
-
-        if (locked) {
-            ngx_http_llm_cache_flight_unlist(hold->shard, flight);
-        }
+        /* a broken zone: its flights are listed nowhere any more */
 
         flight->state = NGX_HTTP_LLM_CACHE_FAILED;
         ngx_http_llm_cache_wake(flight);
+        return 1;
     }
 
-    if (locked) {
-        ngx_http_llm_cache_shard_unlock(hold->shard);
-    }
+    ngx_http_llm_cache_flight_lose(shard, flight);
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    ngx_http_llm_cache_zone_reap(shard->zone, 0, ngx_cycle->log);
 
     return 1;
 }
@@ -339,15 +426,8 @@ ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
     if (part == NGX_HTTP_LLM_CACHE_FOLLOWER) {
         (void) ngx_atomic_fetch_add(&flight->followers, -1);
 
-    } else if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
-
-        ngx_http_llm_cache_flight_unlist(shard, flight);
-
-        ngx_memory_barrier();
-
-        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
-
-        ngx_http_llm_cache_wake(flight);
+    } else {
+        ngx_http_llm_cache_flight_lose(shard, flight);
     }
 
     if (--flight->parts == 0) {

@@ -47,6 +47,7 @@ struct ngx_http_llm_cache_flight_s {
     uint32_t                     parts;      /* leader and followers */
     uint32_t                     listed;     /* who comes may join */
     uint32_t                     kind;
+    uint32_t                     failure;    /* NGX_HTTP_UPSTREAM_FT_... */
 
     /* read without the lock */
     volatile ngx_atomic_uint_t   state;
@@ -65,15 +66,29 @@ typedef struct {
 } ngx_http_llm_cache_flight_stat_t;
 
 
+/* what a request wants of its key */
+
+typedef struct {
+    const u_char                *key;
+    ngx_uint_t                   kind;       /* of flights that serve it */
+    time_t                       stale;      /* seconds past its lifetime that
+                                                a record serves during a
+                                                flight, 0: not at all */
+    unsigned                     follow:1;
+    unsigned                     lead:1;     /* where there is no flight */
+    unsigned                     refresh:1;  /* lead, and be served stale */
+} ngx_http_llm_cache_wish_t;
+
+
 /*
- * Looks for a fresh record, a flight of this key and kind to join, or begins
- * one where "lead" is set.  NGX_OK: the record is held; NGX_AGAIN: a flight is
- * held as its follower; NGX_DECLINED, NGX_BUSY (an expired record): neither,
- * and w->hold.node tells whether this request leads now.
+ * Looks for a record, for a flight to follow, or begins one, as wished.
+ * NGX_OK: a record is held, fresh or stale; NGX_AGAIN: a flight is held as its
+ * follower; NGX_DECLINED, NGX_BUSY (an expired record): neither.
+ * w->hold.node tells whether this request leads now.
  */
 ngx_int_t ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_uint_t kind, ngx_uint_t lead,
-    ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w);
+    const ngx_http_llm_cache_wish_t *wish, ngx_http_llm_cache_hold_t *hold,
+    ngx_http_llm_cache_writer_t *w);
 
 /* counts a flight that takes the place of a failed one */
 void ngx_http_llm_cache_flight_taken_over(ngx_http_llm_cache_writer_t *w);
@@ -87,6 +102,10 @@ ngx_uint_t ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w);
 /* nobody joins any more, and all are told that it came to this */
 void ngx_http_llm_cache_flight_end(ngx_http_llm_cache_writer_t *w,
     ngx_http_llm_cache_flight_state_e state);
+
+/* the upstream failed in that way: who follows may have a stale answer */
+void ngx_http_llm_cache_flight_fail(ngx_http_llm_cache_writer_t *w,
+    ngx_uint_t failure);
 
 /* ends the flight of a leader whose process is gone; 0 when it is there */
 ngx_uint_t ngx_http_llm_cache_flight_orphaned(

@@ -14,6 +14,7 @@ static ngx_int_t ngx_http_llm_cache_follow_failed(
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_flight_state_e state);
 static ngx_int_t ngx_http_llm_cache_follow_whole(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_follow_sent(ngx_int_t rc);
 static ngx_int_t ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
@@ -160,6 +161,10 @@ ngx_http_llm_cache_follow_failed(ngx_http_llm_cache_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    if (ctx->hold.node->flight->failure & ctx->conf->use_stale) {
+        ctx->failed = 1;
+    }
+
     if (state == NGX_HTTP_LLM_CACHE_ALONE
         || ++ctx->failures == NGX_HTTP_LLM_CACHE_TRIES)
     {
@@ -194,7 +199,16 @@ ngx_http_llm_cache_follow_whole(ngx_http_request_t *r,
 
     ngx_http_llm_cache_shared(ctx);
 
-    return ngx_http_llm_cache_replay(r, ctx);
+    return ngx_http_llm_cache_follow_sent(ngx_http_llm_cache_replay(r, ctx));
+}
+
+
+/* what a slow client has not taken yet is left to nginx, as of any response */
+
+static ngx_int_t
+ngx_http_llm_cache_follow_sent(ngx_int_t rc)
+{
+    return rc == NGX_AGAIN ? NGX_OK : rc;
 }
 
 
@@ -279,7 +293,7 @@ ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
                                 (ngx_buf_tag_t) &ngx_http_llm_cache_module);
 
         if (rc == NGX_ERROR || last) {
-            return rc;
+            return ngx_http_llm_cache_follow_sent(rc);
         }
 
         ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout

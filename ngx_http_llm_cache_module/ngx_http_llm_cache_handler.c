@@ -23,7 +23,8 @@ static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static ngx_uint_t ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -35,7 +36,8 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
     ngx_http_llm_cache_loc_conf_t  *conf;
 
     if (r != r->main) {
-        return NGX_DECLINED;
+        return r->background ? ngx_http_llm_cache_refresh_handler(r)
+                             : NGX_DECLINED;
     }
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
@@ -47,10 +49,12 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
     ctx = ngx_http_llm_cache_get_ctx(r);
 
     if (ctx == NULL) {
-        ctx = ngx_http_llm_cache_create_ctx(r);
+        ctx = ngx_http_llm_cache_create_ctx(r->pool);
         if (ctx == NULL) {
             return NGX_DECLINED;
         }
+
+        ngx_http_llm_cache_set_ctx(r, ctx);
 
     } else if (ctx->reading || ctx->working || ctx->following) {
         return NGX_DONE;
@@ -67,6 +71,10 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
             return ngx_http_llm_cache_decide(r, ctx);
         }
 
+        return NGX_DECLINED;
+
+    } else if (r->error_page && ngx_http_llm_cache_may_fall_back(ctx)) {
+        /* the answer to the first question is not given up yet */
         return NGX_DECLINED;
 
     } else {
@@ -280,7 +288,7 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
     /* for as long as the upstream takes nobody needs the document */
 
     if (!ctx->following
-        && (ctx->status == NGX_HTTP_LLM_CACHE_HIT
+        && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
         ngx_http_finalize_request(r, rc);
@@ -380,8 +388,8 @@ ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 
 /*
  * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one;
- * else the response's code, the status being HIT or SHARED where it was served
- * from the cache.
+ * else the response's code, where the status tells that it was served from
+ * the cache.
  */
 
 static ngx_int_t
@@ -403,11 +411,15 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         rc = ngx_http_llm_cache_find(r, ctx);
 
         if (rc == NGX_OK) {
-            ctx->status = NGX_HTTP_LLM_CACHE_HIT;
             ctx->reason = LLM_REASON_NONE;
             ctx->may_store = 0;
 
             if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+
+                if (ngx_http_llm_cache_leads(&ctx->writer)) {
+                    ngx_http_llm_cache_refresh(r, ctx);
+                }
+
                 return ngx_http_llm_cache_replay(r, ctx);
             }
 
@@ -459,28 +471,17 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  kind;
+    ngx_int_t  rc;
 
-    static uint32_t  sequence;
+    if (ctx->failed) {
+        ctx->failed = 0;
 
-    kind = ctx->ask.include_usage;
-
-    if (!ctx->conf->lock) {
-        /* nobody else's */
-        kind = ((uint32_t) ngx_pid << 16) + ++sequence * 2 + 2;
+        if (ngx_http_llm_cache_find_stale(r, ctx) == NGX_OK) {
+            return NGX_OK;
+        }
     }
 
-    if (ctx->alone || ctx->control.only_if_cached
-        || (!ctx->conf->lock && !ctx->conf->ignore_client_abort))
-    {
-        rc = ngx_http_llm_cache_zone_get(ctx->conf->zone, ctx->key,
-                                         &ctx->hold);
-    } else {
-        rc = ngx_http_llm_cache_flight_enter(ctx->conf->zone, ctx->key, kind,
-                                             ctx->may_store, &ctx->hold,
-                                             &ctx->writer);
-    }
+    rc = ngx_http_llm_cache_enter(r, ctx);
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -496,6 +497,8 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
         && ngx_http_llm_cache_serves(ctx))
     {
+        ctx->status = ngx_http_llm_cache_fresh(ctx)
+                      ? NGX_HTTP_LLM_CACHE_HIT : NGX_HTTP_LLM_CACHE_UPDATING;
         return NGX_OK;
     }
 
@@ -505,9 +508,45 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
-/* whether the record that is held is what this client asked for */
+/* looks into the zone, and takes part in a flight where it may */
 
-static ngx_uint_t
+static ngx_int_t
+ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_wish_t       wish;
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    conf = ctx->conf;
+
+    wish.key = ctx->key;
+    wish.kind = ctx->ask.include_usage;
+    wish.stale = 0;
+    wish.follow = conf->lock;
+    wish.lead = ctx->may_store;
+
+    if (conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING) {
+        wish.stale = conf->stale;
+    }
+
+    /* the end of a body must not wait for the connection's */
+
+    wish.refresh = conf->background_update && ctx->may_store
+                   && r->http_version >= NGX_HTTP_VERSION_11
+                   && ngx_http_llm_cache_may_orphan();
+
+    if (ctx->alone || ctx->control.only_if_cached
+        || (!conf->lock && !conf->ignore_client_abort && !wish.stale))
+    {
+        return ngx_http_llm_cache_zone_get(conf->zone, ctx->key, 0,
+                                           &ctx->hold);
+    }
+
+    return ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
+                                           &ctx->writer);
+}
+
+
+ngx_uint_t
 ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx)
 {
     if (ctx->control.max_age != LLM_CONTROL_UNSET

@@ -19,6 +19,8 @@ static ngx_str_t  ngx_http_llm_cache_words[] = {
     ngx_string("MISS"),
     ngx_string("BYPASS"),
     ngx_string("EXPIRED"),
+    ngx_string("STALE"),
+    ngx_string("UPDATING"),
     ngx_string("SHARED")
 };
 
@@ -154,7 +156,7 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
     static ngx_str_t  key_name = ngx_string("X-LLM-Cache-Key");
     static ngx_str_t  cache_status_name = ngx_string("Cache-Status");
 
-    if (ctx->status != NGX_HTTP_LLM_CACHE_HIT
+    if (!ngx_http_llm_cache_stored(ctx)
         && ctx->status != NGX_HTTP_LLM_CACHE_SHARED)
     {
         /* another cache of this kind may stand behind this one */
@@ -169,7 +171,7 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
            == NULL
         || (ctx->has_key
             && ngx_http_llm_cache_add_header(r, &key_name, &key) == NULL)
-        || (ctx->status == NGX_HTTP_LLM_CACHE_HIT
+        || (ngx_http_llm_cache_stored(ctx)
             && ngx_http_llm_cache_add_age(r, ctx) != NGX_OK)
         || ngx_http_llm_cache_add_header(r, &cache_status_name, &status)
            == NULL)
@@ -219,10 +221,15 @@ ngx_http_llm_cache_write_status(ngx_http_request_t *r,
 
     status->data = p;
 
-    if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+    if (ngx_http_llm_cache_stored(ctx)) {
         p = ngx_cpymem(p, "llm-cache; hit; ttl=",
                        sizeof("llm-cache; hit; ttl=") - 1);
         p = ngx_sprintf(p, "%T", (time_t) ctx->record.expires - ngx_time());
+
+        if (ctx->status != NGX_HTTP_LLM_CACHE_HIT) {
+            p = ngx_cpymem(p, "; detail=\"stale\"",
+                           sizeof("; detail=\"stale\"") - 1);
+        }
 
     } else {
         p = ngx_http_llm_cache_write_forward(p, r, ctx);

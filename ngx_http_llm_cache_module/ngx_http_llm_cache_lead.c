@@ -48,7 +48,9 @@ ngx_http_llm_cache_lead_handler(ngx_event_t *ev)
 void
 ngx_http_llm_cache_guard(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
-    if (r->upstream == NULL || !ngx_http_llm_cache_leads(&ctx->writer)) {
+    if (r->upstream == NULL || ctx->background
+        || !ngx_http_llm_cache_leads(&ctx->writer))
+    {
         return;
     }
 
@@ -80,19 +82,33 @@ ngx_http_llm_cache_go_on(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     if (flight == NULL
         || flight->state >= NGX_HTTP_LLM_CACHE_STORED
         || (flight->followers == 0
-            && (!ctx->conf->ignore_client_abort
-                || ngx_http_llm_cache_orphans >= NGX_HTTP_LLM_CACHE_ORPHANS)))
+            && !(ctx->conf->ignore_client_abort
+                 && ngx_http_llm_cache_may_orphan())))
     {
         return 0;
     }
 
-    ctx->gone = 1;
-    ngx_http_llm_cache_orphans++;
+    ngx_http_llm_cache_orphan(ctx);
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "llm cache: client left, the answer is fetched on");
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_may_orphan(void)
+{
+    return ngx_http_llm_cache_orphans < NGX_HTTP_LLM_CACHE_ORPHANS;
+}
+
+
+void
+ngx_http_llm_cache_orphan(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->gone = 1;
+    ngx_http_llm_cache_orphans++;
 }
 
 
@@ -177,13 +193,13 @@ ngx_http_llm_cache_client_left(ngx_http_request_t *r)
     }
 #endif
 
-#if (NGX_HTTP_V3)
+#ifdef NGX_HTTP_V3
     if (r->http_version == NGX_HTTP_VERSION_30) {
         return c->read->error;
     }
 #endif
 
-#if (NGX_HAVE_KQUEUE)
+#ifdef NGX_HAVE_KQUEUE
     if (ngx_event_flags & NGX_USE_KQUEUE_EVENT) {
         return c->read->pending_eof;
     }

@@ -117,7 +117,7 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
     zones = mcf->zones.elts;
 
     for (i = 0; i < mcf->zones.nelts; i++) {
-        ngx_http_llm_cache_zone_reap(zones[i], cycle->log);
+        ngx_http_llm_cache_zone_reap(zones[i], 1, cycle->log);
     }
 
     if (ngx_process == NGX_PROCESS_SINGLE) {

@@ -63,17 +63,10 @@ ngx_int_t
 ngx_http_llm_cache_replay(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    off_t         len;
-    ngx_int_t     rc;
-    ngx_chain_t  *cl;
+    ngx_int_t  rc;
 
-    len = 0;
-
-    for (cl = ctx->out; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    rc = ngx_http_llm_cache_replay_head(r, ctx, len);
+    rc = ngx_http_llm_cache_replay_head(r, ctx,
+                                        ngx_http_llm_cache_length(ctx->out));
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
@@ -87,6 +80,15 @@ ngx_int_t
 ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, off_t len)
 {
+    return ngx_http_llm_cache_set_head(r, ctx, len) == NGX_OK
+           ? ngx_http_send_header(r) : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_set_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, off_t len)
+{
     r->headers_out.status = ctx->record.status;
     r->headers_out.content_length_n = len;
 
@@ -98,7 +100,7 @@ ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ngx_http_send_header(r);
+    return NGX_OK;
 }
 
 
@@ -112,17 +114,20 @@ ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     ngx_buf_t    *b;
     ngx_chain_t  *cl, **ll;
 
-    b = NULL;
-    ll = out;
     *out = NULL;
+
+    if (ctx->shown == end && !last) {
+        return NGX_OK;
+    }
 
     if (ctx->cursor.chunk == NULL) {
         ctx->cursor.chunk = node->chunks;
         ctx->cursor.offset = 0;
     }
 
-    while (ctx->shown < end || (last && b == NULL)) {
+    ll = out;
 
+    do {
         cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
         if (cl == NULL) {
             return NGX_ERROR;
@@ -133,33 +138,31 @@ ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
         ngx_memzero(b, sizeof(ngx_buf_t));
         b->tag = (ngx_buf_tag_t) &ngx_http_llm_cache_module;
 
+        if (ctx->shown < end) {
+            n = ngx_http_llm_cache_zone_piece(&ctx->cursor, ctx->shown, end,
+                                              &p);
+            if (n == 0) {
+                return NGX_ERROR;
+            }
+
+            b->start = p;
+            b->pos = p;
+            b->last = p + n;
+            b->end = p + n;
+            b->memory = 1;
+
+            ctx->shown += n;
+        }
+
+        cl->next = NULL;
         *ll = cl;
         ll = &cl->next;
-        *ll = NULL;
 
-        if (ctx->shown == end) {
-            break;
-        }
+    } while (ctx->shown < end);
 
-        n = ngx_http_llm_cache_zone_piece(&ctx->cursor, ctx->shown, end, &p);
-        if (n == 0) {
-            return NGX_ERROR;
-        }
-
-        b->start = p;
-        b->pos = p;
-        b->last = p + n;
-        b->end = p + n;
-        b->memory = 1;
-
-        ctx->shown += n;
-    }
-
-    if (b) {
-        b->flush = 1;
-        b->last_buf = last;
-        b->last_in_chain = last;
-    }
+    b->flush = 1;
+    b->last_buf = last;
+    b->last_in_chain = last;
 
     return NGX_OK;
 }
@@ -316,7 +319,7 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
         usage.end = rec->usage_end;
     }
 
-    mark = ctx->conf->mark && ctx->status == NGX_HTTP_LLM_CACHE_HIT
+    mark = ctx->conf->mark && ngx_http_llm_cache_stored(ctx)
            && rec->mark < usage.start;
 
     cursor.chunk = ctx->hold.node->chunks;

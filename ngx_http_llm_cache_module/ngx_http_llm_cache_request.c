@@ -22,8 +22,10 @@ ngx_http_llm_cache_get_ctx(ngx_http_request_t *r)
     }
 
     for (cln = r->pool->cleanup; cln; cln = cln->next) {
-        if (cln->handler == ngx_http_llm_cache_cleanup) {
-            ctx = cln->data;
+
+        ctx = cln->data;
+
+        if (cln->handler == ngx_http_llm_cache_cleanup && ctx->request == r) {
             ngx_http_set_ctx(r, ctx, ngx_http_llm_cache_module);
             return ctx;
         }
@@ -34,12 +36,12 @@ ngx_http_llm_cache_get_ctx(ngx_http_request_t *r)
 
 
 ngx_http_llm_cache_ctx_t *
-ngx_http_llm_cache_create_ctx(ngx_http_request_t *r)
+ngx_http_llm_cache_create_ctx(ngx_pool_t *pool)
 {
     ngx_pool_cleanup_t        *cln;
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_llm_cache_ctx_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_llm_cache_ctx_t));
     if (cln == NULL) {
         return NULL;
     }
@@ -55,9 +57,17 @@ ngx_http_llm_cache_create_ctx(ngx_http_request_t *r)
 
     cln->handler = ngx_http_llm_cache_cleanup;
 
-    ngx_http_set_ctx(r, ctx, ngx_http_llm_cache_module);
-
     return ctx;
+}
+
+
+void
+ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->request = r;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_llm_cache_module);
 }
 
 
@@ -101,6 +111,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->unstored = 0;
     ctx->alone = 0;
     ctx->again = 0;
+    ctx->failed = 0;
     ctx->failures = 0;
     ctx->waiter.data = NULL;
     ctx->by_request = 0;
@@ -138,6 +149,29 @@ ngx_http_llm_cache_add_buf(ngx_http_request_t *r, u_char *start, u_char *end,
     *last = cl;
 
     return &cl->next;
+}
+
+
+off_t
+ngx_http_llm_cache_length(ngx_chain_t *cl)
+{
+    off_t  len;
+
+    for (len = 0; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+
+    return len;
+}
+
+
+void
+ngx_http_llm_cache_discard(ngx_chain_t *cl)
+{
+    for ( /* void */ ; cl; cl = cl->next) {
+        cl->buf->pos = cl->buf->last;
+        cl->buf->file_pos = cl->buf->file_last;
+    }
 }
 
 

@@ -370,7 +370,7 @@ ngx_http_llm_cache_shard_find(ngx_http_llm_cache_shard_t *shard,
 
 ngx_int_t
 ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold)
+    const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold)
 {
     time_t                       now;
     ngx_http_llm_cache_node_t   *node, **link;
@@ -388,7 +388,7 @@ ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
         return NGX_DECLINED;
     }
 
-    if ((time_t) node->expires <= now) {
+    if ((time_t) node->expires + stale <= now) {
         return NGX_BUSY;
     }
 

@@ -104,7 +104,7 @@ void ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
 
 /* as ngx_http_llm_cache_zone_get() */
 ngx_int_t ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold);
+    const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold);
 ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_find(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,

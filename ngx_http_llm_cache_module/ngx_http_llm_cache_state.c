@@ -295,7 +295,7 @@ ngx_http_llm_cache_state_manager(void *data)
     ngx_http_llm_cache_state_t *state = data;
 
     if (state->buf == NULL) {
-        ngx_http_llm_cache_zone_reap(state->zone, ngx_cycle->log);
+        ngx_http_llm_cache_zone_reap(state->zone, 1, ngx_cycle->log);
         ngx_http_llm_cache_state_start(state);
     }
 
@@ -522,7 +522,7 @@ ngx_http_llm_cache_state_last(ngx_http_llm_cache_state_t *state)
         }
     }
 
-    ngx_http_llm_cache_zone_reap(zone, ngx_cycle->log);
+    ngx_http_llm_cache_zone_reap(zone, 1, ngx_cycle->log);
 
     if (ngx_http_llm_cache_save_open(state) == NGX_OK) {
         do {

@@ -155,7 +155,7 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
         return ngx_http_llm_cache_key_value(r, v, ctx);
 
     case NGX_HTTP_LLM_CACHE_VAR_TIER:
-        if (ctx->status == NGX_HTTP_LLM_CACHE_HIT) {
+        if (ngx_http_llm_cache_stored(ctx)) {
             value = memory;
         }
 
@@ -229,7 +229,7 @@ ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    hit = (ctx->status == NGX_HTTP_LLM_CACHE_HIT);
+    hit = ngx_http_llm_cache_stored(ctx);
     n = -1;
 
     switch (data) {
@@ -239,7 +239,7 @@ ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_TTL:
-        n = hit ? (int64_t) ctx->record.expires - ngx_time() : -1;
+        n = hit ? ngx_max((int64_t) ctx->record.expires - ngx_time(), 0) : -1;
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS:

@@ -17,7 +17,7 @@ typedef struct ngx_http_llm_cache_group_s   ngx_http_llm_cache_group_t;
 typedef struct ngx_http_llm_cache_waiter_s  ngx_http_llm_cache_waiter_t;
 
 struct ngx_http_llm_cache_waiter_s {
-    ngx_queue_t                  queue;      /* of the group, or of the ready */
+    ngx_queue_t                  queue;      /* the group's, or the ready */
     ngx_http_llm_cache_group_t  *group;      /* NULL: it does not wait */
     void                       (*handler)(void *data);
     void                        *data;

@@ -9,6 +9,7 @@ static ngx_int_t ngx_http_llm_cache_zone_add_chunk(
     ngx_http_llm_cache_writer_t *w, ngx_http_llm_cache_chunk_t **link,
     size_t size);
 static size_t ngx_http_llm_cache_zone_chunk_size(size_t left);
+static void ngx_http_llm_cache_zone_full(ngx_http_llm_cache_shard_t *shard);
 static void ngx_http_llm_cache_zone_trim(ngx_http_llm_cache_writer_t *w);
 static ngx_uint_t ngx_http_llm_cache_zone_may_trim(
     ngx_http_llm_cache_writer_t *w);
@@ -55,7 +56,7 @@ ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
         }
     }
 
-    ngx_http_llm_cache_shard_full(shard);
+    ngx_http_llm_cache_zone_full(shard);
 
     return NGX_DECLINED;
 }
@@ -138,9 +139,20 @@ ngx_http_llm_cache_zone_add_chunk(ngx_http_llm_cache_writer_t *w,
         }
     }
 
-    ngx_http_llm_cache_shard_full(shard);
+    ngx_http_llm_cache_zone_full(shard);
 
     return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_llm_cache_zone_full(ngx_http_llm_cache_shard_t *shard)
+{
+    /* perhaps only because of what the dead hold */
+
+    ngx_http_llm_cache_zone_reap(shard->zone, 0, ngx_cycle->log);
+
+    ngx_http_llm_cache_shard_full(shard);
 }
 
 

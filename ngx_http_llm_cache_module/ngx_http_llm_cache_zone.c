@@ -8,9 +8,10 @@ static char *ngx_http_llm_cache_zone_add_shard(ngx_conf_t *cf,
 static ngx_int_t ngx_http_llm_cache_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 static void ngx_http_llm_cache_zone_reap_shard(
-    ngx_http_llm_cache_shard_t *shard, ngx_log_t *log);
-static void ngx_http_llm_cache_zone_reap_slot(
-    ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_slot_t *slot);
+    ngx_http_llm_cache_shard_t *shard, ngx_uint_t started, ngx_log_t *log);
+static ngx_uint_t ngx_http_llm_cache_zone_reap_slot(
+    ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_slot_t *slot,
+    ngx_pid_t pid);
 
 
 /*
@@ -164,20 +165,23 @@ ngx_http_llm_cache_zone_close(ngx_http_llm_cache_zone_t *zone)
 
 
 void
-ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone, ngx_log_t *log)
+ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
+    ngx_uint_t started, ngx_log_t *log)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < zone->n; i++) {
-        ngx_http_llm_cache_zone_reap_shard(&zone->shards[i], log);
+        ngx_http_llm_cache_zone_reap_shard(&zone->shards[i], started, log);
     }
 }
 
 
 static void
 ngx_http_llm_cache_zone_reap_shard(ngx_http_llm_cache_shard_t *shard,
-    ngx_log_t *log)
+    ngx_uint_t started, ngx_log_t *log)
 {
+    ngx_pid_t                   pid;
+    ngx_uint_t                  n;
     ngx_http_llm_cache_slot_t  *slot;
 
     if (shard->sh == NULL) {
@@ -186,57 +190,70 @@ ngx_http_llm_cache_zone_reap_shard(ngx_http_llm_cache_shard_t *shard,
 
     for (slot = shard->sh->slots; slot; slot = slot->next) {
 
-        if (slot->pid == 0) {
+        pid = slot->pid;
+
+        if (pid == 0) {
             continue;
         }
 
-        /* a process that has only just started holds nothing yet */
+        if (pid == ngx_pid) {
+            if (!started) {
+                continue;
+            }
 
-        if (slot->pid != ngx_pid
-            && (kill(slot->pid, 0) == 0 || ngx_errno != ESRCH))
-        {
+        } else if (kill(pid, 0) == 0 || ngx_errno != ESRCH) {
             continue;
         }
+
+        n = ngx_http_llm_cache_zone_reap_slot(shard, slot, pid);
 
         ngx_log_error(NGX_LOG_INFO, log, 0,
                       "llm_cache_zone \"%V\": giving back %ui records that "
-                      "process %P had held", &shard->name, slot->n, slot->pid);
-
-        ngx_http_llm_cache_zone_reap_slot(shard, slot);
+                      "process %P had held", &shard->name, n, pid);
     }
 
     ngx_http_llm_cache_shard_collect(shard);
 }
 
 
-static void
+/* the number of records; another process may have been faster */
+
+static ngx_uint_t
 ngx_http_llm_cache_zone_reap_slot(ngx_http_llm_cache_shard_t *shard,
-    ngx_http_llm_cache_slot_t *slot)
+    ngx_http_llm_cache_slot_t *slot, ngx_pid_t pid)
 {
-    ngx_uint_t  i, broken;
+    ngx_uint_t  i, n, broken;
 
     broken = ngx_http_llm_cache_shard_lock(shard) != NGX_OK;
+    n = 0;
 
-    for (i = 0; i < NGX_HTTP_LLM_CACHE_HELD; i++) {
-        if (slot->held[i] && !broken) {
-            ngx_http_llm_cache_shard_drop(shard, slot->held[i]);
+    if (slot->pid == pid) {
+
+        n = slot->n;
+
+        for (i = 0; i < NGX_HTTP_LLM_CACHE_HELD; i++) {
+            if (slot->held[i] && !broken) {
+                ngx_http_llm_cache_shard_drop(shard, slot->held[i]);
+            }
+
+            slot->held[i] = 0;
         }
 
-        slot->held[i] = 0;
+        slot->n = 0;
+        slot->pid = 0;
     }
-
-    slot->n = 0;
-    slot->pid = 0;
 
     if (!broken) {
         ngx_http_llm_cache_shard_unlock(shard);
     }
+
+    return n;
 }
 
 
 ngx_int_t
 ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold)
+    const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold)
 {
     ngx_int_t                    rc;
     ngx_http_llm_cache_shard_t  *shard;
@@ -247,7 +264,7 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_llm_cache_shard_get(shard, key, hold);
+    rc = ngx_http_llm_cache_shard_get(shard, key, stale, hold);
 
     ngx_http_llm_cache_shard_unlock(shard);
 

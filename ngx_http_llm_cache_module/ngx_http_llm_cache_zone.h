@@ -141,17 +141,21 @@ ngx_http_llm_cache_memo_t *ngx_http_llm_cache_zone_memo(
 /* frees what this process has of its own */
 void ngx_http_llm_cache_zone_close(ngx_http_llm_cache_zone_t *zone);
 
-/* gives back what workers that are gone had held */
+/*
+ * Gives back what processes that are gone had held.  What stands there for a
+ * process that has only just started is an earlier one's of the same number.
+ */
 void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
-    ngx_log_t *log);
+    ngx_uint_t started, ngx_log_t *log);
 
 
 /*
- * NGX_OK: a fresh record is held; NGX_DECLINED: none; NGX_BUSY: there is one
- * past its lifetime, which is not held.
+ * NGX_OK: a record is held, which is fresh or at most that many seconds past
+ * its lifetime; NGX_DECLINED: none; NGX_BUSY: there is an older one, which is
+ * not held.
  */
 ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold);
+    const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold);
 
 /* holds a fresh record without counting it as asked for */
 ngx_int_t ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,

@@ -73,6 +73,13 @@ accepted('everything in an if', location => <<'END');
         llm_cache_max_temperature 1;
         llm_cache_max_body 1k;
         llm_cache_finish stop;
+        llm_cache_lock on;
+        llm_cache_lock_timeout 10s;
+        llm_cache_ignore_client_abort on;
+        llm_cache_use_stale error timeout updating http_403 http_404 http_429
+            http_500 http_502 http_503 http_504 http_529;
+        llm_cache_stale 1h;
+        llm_cache_background_update on;
         llm_cache_hosted_tools off;
         llm_cache_mark on;
         llm_cache_headers on;
@@ -97,6 +104,12 @@ my %bad = (
     'llm_cache_max_temperature' => ['warm', '-1', '1.2.3', 'nan', ''],
     'llm_cache_max_body' => ['big', '-1', '0', ''],
     'llm_cache_finish' => ['whenever', ''],
+    'llm_cache_lock' => ['maybe'],
+    'llm_cache_lock_timeout' => ['soon', '-1'],
+    'llm_cache_ignore_client_abort' => ['1'],
+    'llm_cache_use_stale' => ['http_200', 'always', ''],
+    'llm_cache_stale' => ['long', '-1'],
+    'llm_cache_background_update' => ['1'],
     'llm_cache_hosted_tools' => ['maybe'],
     'llm_cache_mark' => ['yes'],
     'llm_cache_headers' => ['2'],
@@ -161,6 +174,13 @@ for my $directive ('llm_cache on', 'llm_cache_valid 1h',
     refused("$name twice", [$name, 'is duplicate'],
         location => "$directive; $directive;");
 }
+
+my ($code, $said) = nginx_t(location => 'llm_cache on;'
+    . 'llm_cache_background_update on;');
+
+is($code, 0, 'background_update without updating is accepted');
+like($said, qr/"llm_cache_background_update" has no effect without/,
+    'background_update without updating: a warning');
 
 refused('an unknown variable', ['nonsense'],
     location => 'llm_cache_key $nonsense;');

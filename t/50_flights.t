@@ -15,7 +15,9 @@ my $nginx = nginx(workers => 2,
     llm_cache on;
     llm_cache_namespace all;
     location = /zone {
-        return 200 "$llm_cache_zone_flights $llm_cache_zone_followers $llm_cache_zone_takeovers $llm_cache_zone_flying $llm_cache_zone_free";
+        set $counts "$llm_cache_zone_flights $llm_cache_zone_followers";
+        set $counts "$counts $llm_cache_zone_takeovers";
+        return 200 "$counts $llm_cache_zone_flying $llm_cache_zone_free";
     }
     location /nolock/ {
         llm_cache_lock off;
@@ -27,6 +29,12 @@ my $nginx = nginx(workers => 2,
     }
     location /keep/ {
         llm_cache_ignore_client_abort on;
+        proxy_pass http://llm;
+    }
+    location /linger/ {
+        lingering_close always;
+        lingering_timeout 60s;
+        lingering_time 60s;
         proxy_pass http://llm;
     }
     location /novalid/ {
@@ -237,15 +245,31 @@ for my $case (
     grounded($name);
 }
 
-# the provider breaks off
+# the provider breaks off; nobody waits for the leader's connection to close
 
-($leader, @followers) = crowd(3, 'cut', chat_uri(),
+($leader, @followers) = crowd(3, 'cut', '/linger' . chat_uri(),
     chat('cut', stream => json_true), hold => [3, 'cut'], cut => 900);
 ok($_->received(qr/data: .*\n\n/), 'cut: a follower reads') for @followers;
 $mock->release('cut');
-ok(!$_->response->complete, 'cut: nobody has a complete answer')
-    for $leader, @followers;
+
+for (@followers) {
+    my $response = $_->response;
+
+    ok(!$response->complete && !$response->timed_out,
+        'cut: a follower is told');
+}
+
+ok(!$leader->response->complete, 'cut: so is the leader');
+$_->close for $leader, @followers;
 is_miss($nginx->post(chat_uri(), chat('cut', stream => json_true)), 'cut');
+
+($leader, @followers) = crowd(3, 'cut JSON', '/linger' . chat_uri(),
+    chat('cut JSON'), gate => 'cut JSON', cut => 100);
+$mock->release('cut JSON');
+ok($_->response->complete, 'cut: another call for who had nothing')
+    for @followers;
+ok(!$leader->response->complete, 'cut: not for the leader');
+$leader->close;
 grounded('cut');
 
 # clients that leave

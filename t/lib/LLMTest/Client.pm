@@ -154,6 +154,8 @@ sub head {
     return ($version, $status, \@headers);
 }
 
+# as take(): 1, or 0 at the end, or undef after the timeout
+
 sub chunks {
     my ($self, $deadline) = @_;
 
@@ -162,7 +164,7 @@ sub chunks {
     while (1) {
         my $line = $self->take_line($deadline);
 
-        return ($body, 0) if !defined $line;
+        return ($body, $self->{eof} ? 0 : undef) if !defined $line;
         return ($body, 0) if $line !~ /^([0-9a-fA-F]+)/;
 
         my $size = hex $1;
@@ -179,7 +181,7 @@ sub chunks {
     while (1) {
         my $line = $self->take_line($deadline);
 
-        return ($body, 0) if !defined $line;
+        return ($body, $self->{eof} ? 0 : undef) if !defined $line;
         return ($body, 1) if $line eq '';
     }
 }

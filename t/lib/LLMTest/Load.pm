@@ -72,13 +72,14 @@ sub ask {
 }
 
 sub work {
-    my ($nginx, $seed, $stop) = @_;
+    my ($nginx, $seed, $stop, $parent) = @_;
 
     my %seen = (failed => [], stuck => [], wrong => [], hit => 0, miss => 0);
     my $select = IO::Select->new($stop);
     my $number = 0;
 
-    ask($nginx, \%seen, $seed, $number++) until $select->can_read(0);
+    ask($nginx, \%seen, $seed, $number++)
+        until $select->can_read(0) || getppid != $parent;
 
     for my $faults (@seen{qw(stuck wrong)}) {
         splice @$faults, 5 if @$faults > 5;
@@ -95,12 +96,14 @@ sub load {
     pipe my $stop_read, my $stop_write or die "pipe: $!\n";
     pipe my $report_read, my $report_write or die "pipe: $!\n";
 
+    my $parent = $$;
     my $pid = fork // die "fork: $!\n";
 
     if (!$pid) {
         alarm 0;
         close $stop_write;
-        print $report_write to_json(work($nginx, $seed, $stop_read)), "\n";
+        print $report_write to_json(work($nginx, $seed, $stop_read,
+            $parent)), "\n";
         close $report_write;
         POSIX::_exit(0);
     }

@@ -242,17 +242,22 @@ sub check {
     return ($code, $said);
 }
 
-# the workers that are not shutting down
+sub master_pid { return $_[0]{master} }
 
-sub worker_pids {
-    my ($self) = @_;
+sub children {
+    my ($self, $title) = @_;
 
     my $master = $self->{master} or return ();
-    my @children = split ' ', slurp("/proc/$master/task/$master/children");
 
-    return grep { slurp("/proc/$_/cmdline")
-        =~ /^nginx: worker process(?! is)/ } @children;
+    return grep { slurp("/proc/$_/cmdline") =~ $title }
+        split ' ', slurp("/proc/$master/task/$master/children");
 }
+
+# the workers that are not shutting down, and those that are
+
+sub worker_pids { return $_[0]->children(qr/^nginx: worker process(?! is)/) }
+
+sub old_worker_pids { return $_[0]->children(qr/^nginx: worker process is/) }
 
 sub wait_until {
     my ($self, $condition) = @_;
