@@ -17,6 +17,8 @@
 #define LLM_LEXICAL_PAIR      0.20f
 #define LLM_LEXICAL_PARTS     1.20f
 
+#define LLM_LEXICAL_BEFORE    256
+
 /* what a word weighs that nearly every text has */
 #define LLM_LEXICAL_COMMON    0.25f
 
@@ -240,10 +242,10 @@ llm_lexical_weight(const llm_lexical_idf_t *idf, uint64_t hash,
         seen = texts;
     }
 
-    /* 16 texts in front, so that the first few do not decide */
+    /* so many texts in front that the first few do not decide */
 
-    rare = logf(((float) texts + 16) / ((float) seen + 1))
-           / logf((float) texts + 16);
+    rare = logf(((float) texts + LLM_LEXICAL_BEFORE) / ((float) seen + 1))
+           / logf((float) texts + LLM_LEXICAL_BEFORE);
 
     return 0.3f + 0.7f * rare;
 }

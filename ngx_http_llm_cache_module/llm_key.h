@@ -26,7 +26,8 @@ typedef enum {
     LLM_KEY_URI,
     LLM_KEY_HEADER,             /* "name" then "value", one part each */
     LLM_KEY_BODY,
-    LLM_KEY_CUSTOM              /* llm_cache_key instead of URI..BODY */
+    LLM_KEY_CUSTOM,             /* llm_cache_key instead of URI..BODY */
+    LLM_KEY_QUESTION            /* the partition instead of BODY */
 } llm_key_part_e;
 
 

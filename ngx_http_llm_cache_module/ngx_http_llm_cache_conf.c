@@ -40,7 +40,10 @@ ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&mcf->zones, cf->pool, 2,
                        sizeof(ngx_http_llm_cache_zone_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&mcf->models, cf->pool, 1,
+                          sizeof(ngx_http_llm_cache_model_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -73,6 +76,7 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
      *     conf->controls = 0;
      *     conf->finish = NULL;
      *     conf->use_stale = 0;
+     *     conf->semantic = { 0 };
      */
 
     conf->enable = NGX_CONF_UNSET_UINT;
@@ -90,6 +94,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->hosted_tools = NGX_CONF_UNSET;
     conf->mark = NGX_CONF_UNSET;
     conf->headers = NGX_CONF_UNSET;
+    conf->semantic.enable = NGX_CONF_UNSET;
+    conf->semantic.threshold = -1;
 
     return conf;
 }
@@ -160,6 +166,15 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
+    if (ngx_http_llm_cache_semantic_merge(cf, &prev->semantic,
+                                          &conf->semantic,
+                                          conf->enable
+                                          != NGX_HTTP_LLM_CACHE_OFF)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
         return NGX_CONF_OK;
     }
@@ -170,7 +185,16 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_llm_cache_find_zone(cf, conf);
+    if (ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->semantic.enable) {
+        conf->zone->vectors.dim = ngx_max(conf->zone->vectors.dim,
+                         ngx_http_llm_cache_semantic_dim(&conf->semantic));
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -212,6 +236,7 @@ ngx_http_llm_cache_new_zone(ngx_conf_t *cf)
     zone->inactive = NGX_HTTP_LLM_CACHE_INACTIVE;
     zone->max_entry = NGX_HTTP_LLM_CACHE_MAX_ENTRY;
     zone->n = 1;
+    zone->vectors.n = NGX_HTTP_LLM_CACHE_VECTORS;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
 

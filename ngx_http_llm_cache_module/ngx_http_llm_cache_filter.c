@@ -516,6 +516,10 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (ngx_http_llm_cache_semantic_save(ctx, meta) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_llm_cache_save_headers(r, meta);
 }
 
@@ -859,6 +863,10 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
             == NGX_OK)
         {
             ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
+
+            if (!info.tools) {
+                ngx_http_llm_cache_semantic_stored(ctx);
+            }
 
         } else {
             reason = LLM_REASON_ZONE_FULL;

@@ -7,8 +7,6 @@ static void ngx_http_llm_cache_body_handler(ngx_http_request_t *r);
 static llm_reason_e ngx_http_llm_cache_preflight(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_is_json(ngx_http_request_t *r);
-static ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
-    ngx_str_t *name);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_decided(ngx_http_request_t *r,
@@ -22,6 +20,8 @@ static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -219,9 +219,7 @@ ngx_http_llm_cache_is_json(ngx_http_request_t *r)
 }
 
 
-/* the first header of that lower-case name that is not empty */
-
-static ngx_table_elt_t *
+ngx_table_elt_t *
 ngx_http_llm_cache_find_header(ngx_http_request_t *r, ngx_str_t *name)
 {
     ngx_table_elt_t            *h;
@@ -410,6 +408,10 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     } else {
         rc = ngx_http_llm_cache_find(r, ctx);
 
+        if (rc == NGX_DECLINED && !ctx->by_request) {
+            rc = ngx_http_llm_cache_find_similar(r, ctx);
+        }
+
         if (rc == NGX_OK) {
             ctx->reason = LLM_REASON_NONE;
             ctx->may_store = 0;
@@ -441,6 +443,10 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->only_if_cached = 1;
         ctx->may_store = 0;
         return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (ctx->may_store) {
+        ngx_http_llm_cache_semantic_ask(r, ctx);
     }
 
     if (ctx->may_store
@@ -505,6 +511,26 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     ngx_http_llm_cache_zone_release(&ctx->hold);
 
     return NGX_DECLINED;
+}
+
+
+/* NGX_OK: as above, a record that answers a question of the same meaning */
+
+static ngx_int_t
+ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_semantic_ask(r, ctx);
+
+    if (ngx_http_llm_cache_semantic_find(r, ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    /* whoever follows this request finds the same */
+
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+
+    return NGX_OK;
 }
 
 

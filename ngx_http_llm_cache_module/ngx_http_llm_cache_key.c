@@ -1,6 +1,9 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_int_t ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    u_char *digest);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *digest);
 static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
@@ -11,7 +14,8 @@ static void ngx_http_llm_cache_split_uri(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_request(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_uri(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *buf);
 
@@ -47,6 +51,33 @@ ngx_int_t
 ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, ctx->digest,
+                                      ctx->key);
+
+    ctx->has_key = (rc == NGX_OK);
+
+    return rc;
+}
+
+
+/* what has another embedder is another partition */
+
+ngx_int_t
+ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition)
+{
+    return ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_QUESTION, digest,
+                                        partition);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    u_char *digest)
+{
     u_char      scope[LLM_KEY_LEN], form;
     ngx_int_t   rc;
     llm_key_t  *key;
@@ -70,7 +101,7 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
                     ctx->route.dialect->name.len);
         llm_key_add(key, LLM_KEY_FORM, &form, 1);
 
-        rc = ngx_http_llm_cache_key_request(r, ctx, key);
+        rc = ngx_http_llm_cache_key_request(r, ctx, part, body, key);
     }
 
     if (rc != NGX_OK) {
@@ -78,13 +109,11 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
         return rc;
     }
 
-    if (llm_key_final(key, ctx->key) != 0) {
-        return NGX_ERROR;
+    if (part == LLM_KEY_QUESTION) {
+        llm_key_add(key, part, ctx->conf->semantic.id, LLM_KEY_LEN);
     }
 
-    ctx->has_key = 1;
-
-    return NGX_OK;
+    return llm_key_final(key, digest) == 0 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -232,7 +261,8 @@ ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_llm_cache_key_request(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key)
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    llm_key_t *key)
 {
     ngx_int_t   rc;
     ngx_str_t   value;
@@ -260,7 +290,7 @@ ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     if (rc == NGX_OK) {
         llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
-        llm_key_add(key, LLM_KEY_BODY, ctx->digest, LLM_KEY_LEN);
+        llm_key_add(key, part, body, LLM_KEY_LEN);
     }
 
     llm_buf_free(&buf);

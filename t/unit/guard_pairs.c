@@ -14,7 +14,7 @@
 #include "tap.h"
 
 
-#define PAIRS_THRESHOLD  0.60f
+#define PAIRS_THRESHOLD  0.50f
 
 
 static llm_str_t

@@ -1,0 +1,56 @@
+/*
+ * The semantic tier: answers to questions that mean the same.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_CACHE_SEMANTIC_H_INCLUDED_
+#define _NGX_HTTP_LLM_CACHE_SEMANTIC_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "llm_embed_static.h"
+#include "llm_guard.h"
+#include "llm_question.h"
+#include "ngx_http_llm_cache_vectors.h"
+
+
+/* of a location */
+
+typedef struct {
+    ngx_flag_t                   enable;
+    double                       threshold;  /* below 0: the embedder's */
+    ngx_uint_t                   guards;
+    ngx_uint_t                   guards_set;
+    ngx_str_t                    dir;        /* of the model; NULL: not said,
+                                                empty: lexical */
+    llm_static_t                *model;      /* NULL: lexical */
+    u_char                       id[LLM_KEY_LEN];  /* the embedder's */
+} ngx_http_llm_cache_semantic_conf_t;
+
+
+/* of a request that has a question */
+
+typedef struct {
+    u_char                       partition[LLM_KEY_LEN];
+    double                       similarity; /* of what was served */
+    llm_question_t               question;
+    size_t                       dim;
+    float                        vector[];
+} ngx_http_llm_cache_semantic_t;
+
+
+char *ngx_http_llm_cache_semantic(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_llm_cache_embed(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
+    ngx_http_llm_cache_semantic_conf_t *prev,
+    ngx_http_llm_cache_semantic_conf_t *conf, ngx_uint_t enabled);
+size_t ngx_http_llm_cache_semantic_dim(
+    ngx_http_llm_cache_semantic_conf_t *conf);
+
+
+#endif /* _NGX_HTTP_LLM_CACHE_SEMANTIC_H_INCLUDED_ */
