@@ -49,6 +49,24 @@ $tight->post(chat_uri(), chat("fill the zone $_"),
     mock => { size => 30000 }) for 1 .. 60;
 is(ask($tight, 0, 1)->cache, 'MISS', 'a record that was evicted');
 
+# packed records keep their question
+
+my $packed = nginx(location => 'llm_cache on; llm_cache_semantic on;',
+    http => 'llm_cache_zone zone=one:8m compress=on;');
+
+my $first = ask($packed, 0, 0, mock => { size => 20000 });
+
+$packed->wait_until(sub {
+    my $hit = ask($packed, 0, 0, headers => { 'Accept-Encoding' => 'gzip' });
+
+    return ($hit->header('Content-Encoding') // '') eq 'gzip';
+});
+
+my $again = ask($packed, 0, 1);
+
+is($again->cache, 'SEMANTIC', 'a packed record');
+is($again->body, $first->body, 'is unpacked');
+
 # all workers share it, and it outlives them
 
 my %conf = (location => 'llm_cache on; llm_cache_semantic on;', workers => 2,
