@@ -47,6 +47,7 @@
 
 #define NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD  0.5
 #define NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD   0.85
+#define NGX_HTTP_LLM_CACHE_API_THRESHOLD      0.9
 
 
 typedef struct {
@@ -164,6 +165,7 @@ typedef struct {
 
     u_char                       key[LLM_KEY_LEN];
     ngx_http_llm_cache_semantic_t  *semantic; /* NULL: no question */
+    ngx_http_llm_cache_embedding_t *embedding; /* that it waits for */
 
     /* a hit */
     ngx_http_llm_cache_hold_t    hold;
@@ -210,6 +212,8 @@ typedef struct {
     unsigned                     following:1;
     unsigned                     tailing:1;  /* the head has been sent */
     unsigned                     alone:1;    /* it takes part in no flight */
+    unsigned                     similar:1;  /* will do as well */
+    unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
@@ -289,6 +293,16 @@ ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
+
+/* ngx_http_llm_cache_embed.c */
+
+ngx_int_t ngx_http_llm_cache_embed_ask(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_http_llm_cache_embedding_t *ngx_http_llm_cache_embed_of(
+    ngx_http_request_t *r);
+void ngx_http_llm_cache_embed_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_embedding_t *embedding, ngx_chain_t *in);
+void ngx_http_llm_cache_embed_end(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_semantic.c */
 

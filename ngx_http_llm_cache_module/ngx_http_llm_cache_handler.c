@@ -19,6 +19,8 @@ static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_found(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
@@ -56,10 +58,18 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
         ngx_http_llm_cache_set_ctx(r, ctx);
 
-    } else if (ctx->reading || ctx->working || ctx->following) {
+    } else if (ctx->reading || ctx->working || ctx->following
+               || ctx->embedding)
+    {
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
+
+        if (ctx->embedded) {
+            ctx->embedded = 0;
+            return ngx_http_llm_cache_decided(r, ctx,
+                              ngx_http_llm_cache_found(r, ctx, NGX_DECLINED));
+        }
 
         if (ctx->again) {
             ctx->again = 0;
@@ -396,6 +406,8 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
+    rc = NGX_DECLINED;
+
     ngx_http_llm_cache_prepare_store(r, ctx);
 
     if (ctx->control.no_cache || ctx->control.max_age == 0) {
@@ -407,35 +419,50 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
     } else {
         rc = ngx_http_llm_cache_find(r, ctx);
+        ctx->similar = (rc == NGX_DECLINED && !ctx->by_request);
+    }
 
-        if (rc == NGX_DECLINED && !ctx->by_request) {
-            rc = ngx_http_llm_cache_find_similar(r, ctx);
+    return ngx_http_llm_cache_found(r, ctx, rc);
+}
+
+
+/* goes on with what ngx_http_llm_cache_find() came to */
+
+static ngx_int_t
+ngx_http_llm_cache_found(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    if (ctx->similar) {
+        rc = ngx_http_llm_cache_find_similar(r, ctx);
+
+        if (rc == NGX_DONE) {
+            return rc;
         }
+    }
 
-        if (rc == NGX_OK) {
-            ctx->reason = LLM_REASON_NONE;
-            ctx->may_store = 0;
+    if (rc == NGX_OK) {
+        ctx->reason = LLM_REASON_NONE;
+        ctx->may_store = 0;
 
-            if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+        if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
 
-                if (ngx_http_llm_cache_leads(&ctx->writer)) {
-                    ngx_http_llm_cache_refresh(r, ctx);
-                }
-
-                return ngx_http_llm_cache_replay(r, ctx);
+            if (ngx_http_llm_cache_leads(&ctx->writer)) {
+                ngx_http_llm_cache_refresh(r, ctx);
             }
 
-            ngx_http_llm_cache_zone_release(&ctx->hold);
-
-            ctx->status = NGX_HTTP_LLM_CACHE_MISS;
-            ngx_http_llm_cache_prepare_store(r, ctx);
+            return ngx_http_llm_cache_replay(r, ctx);
         }
 
-        if (rc == NGX_AGAIN) {
-            rc = ngx_http_llm_cache_follow(r, ctx);
-            if (rc != NGX_DECLINED) {
-                return rc;
-            }
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+
+        ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+        ngx_http_llm_cache_prepare_store(r, ctx);
+    }
+
+    if (rc == NGX_AGAIN) {
+        rc = ngx_http_llm_cache_follow(r, ctx);
+        if (rc != NGX_DECLINED) {
+            return rc;
         }
     }
 
@@ -514,13 +541,24 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
-/* NGX_OK: as above, a record that answers a question of the same meaning */
+/*
+ * NGX_OK: as above, a record that answers a question of the same meaning;
+ * NGX_DONE: the question is being embedded; NGX_DECLINED: there is none.
+ */
 
 static ngx_int_t
 ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_http_llm_cache_semantic_ask(r, ctx);
+    if (ctx->semantic == NULL) {
+        ngx_http_llm_cache_semantic_ask(r, ctx);
+
+        if (ctx->semantic && !ctx->semantic->ready
+            && ngx_http_llm_cache_embed_ask(r, ctx) == NGX_AGAIN)
+        {
+            return NGX_DONE;
+        }
+    }
 
     if (ngx_http_llm_cache_semantic_find(r, ctx) != NGX_OK) {
         return NGX_DECLINED;

@@ -14,7 +14,8 @@ static ngx_int_t ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked,
     ngx_http_llm_cache_found_t *found, double threshold);
 static ngx_int_t ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked, double threshold);
+    ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked, double threshold,
+    double similarity);
 static ngx_int_t ngx_http_llm_cache_semantic_meta(
     ngx_http_llm_cache_ctx_t *ctx, llm_str_t *text);
 
@@ -63,12 +64,14 @@ ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
         {
             s->dim = dim;
             s->similarity = -1;
+            s->ready = (ctx->conf->semantic.location.len == 0);
 
             view.data = s->question.text;
             view.len = s->question.len;
 
-            if (ngx_http_llm_cache_semantic_embed(ctx, view, s->vector)
-                == NGX_OK
+            if ((!s->ready
+                 || ngx_http_llm_cache_semantic_embed(ctx, view, s->vector)
+                    == NGX_OK)
                 && ngx_http_llm_cache_make_partition(r, ctx,
                                                      s->question.partition,
                                                      s->partition)
@@ -121,7 +124,7 @@ ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
 
     s = ctx->semantic;
 
-    if (s == NULL || ctx->control.no_semantic) {
+    if (s == NULL || !s->ready || ctx->control.no_semantic) {
         return NGX_DECLINED;
     }
 
@@ -221,7 +224,8 @@ ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
 
     if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
         && ngx_http_llm_cache_serves(ctx)
-        && ngx_http_llm_cache_semantic_agree(r, ctx, asked, threshold)
+        && ngx_http_llm_cache_semantic_agree(r, ctx, asked, threshold,
+                                             (double) found->similarity)
            == NGX_OK)
     {
         ctx->status = NGX_HTTP_LLM_CACHE_SEMANTIC;
@@ -247,7 +251,8 @@ ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked, double threshold)
+    ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked, double threshold,
+    double similarity)
 {
     float                           vector[LLM_VECTOR_MAX];
     double                          sum;
@@ -259,16 +264,23 @@ ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
 
     s = ctx->semantic;
 
-    if (ngx_http_llm_cache_semantic_meta(ctx, &text) != NGX_OK
-        || ngx_http_llm_cache_semantic_embed(ctx, text, vector) != NGX_OK)
-    {
+    if (ngx_http_llm_cache_semantic_meta(ctx, &text) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    sum = 0;
+    sum = similarity;
 
-    for (i = 0; i < s->dim; i++) {
-        sum += (double) vector[i] * (double) s->vector[i];
+    if (ctx->conf->semantic.location.len == 0) {
+
+        if (ngx_http_llm_cache_semantic_embed(ctx, text, vector) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        sum = 0;
+
+        for (i = 0; i < s->dim; i++) {
+            sum += (double) vector[i] * (double) s->vector[i];
+        }
     }
 
     sum = ngx_min(sum, 1.0);
@@ -342,7 +354,7 @@ ngx_http_llm_cache_semantic_save(ngx_http_llm_cache_ctx_t *ctx,
 
     s = ctx->semantic;
 
-    if (s == NULL) {
+    if (s == NULL || !s->ready) {
         return NGX_OK;
     }
 
@@ -372,7 +384,7 @@ ngx_http_llm_cache_semantic_stored(ngx_http_llm_cache_ctx_t *ctx)
 
     s = ctx->semantic;
 
-    if (s == NULL) {
+    if (s == NULL || !s->ready) {
         return;
     }
 

@@ -26,7 +26,11 @@ typedef struct {
     ngx_uint_t                   guards_set;
     ngx_str_t                    dir;        /* of the model; NULL: not said,
                                                 empty: lexical */
-    llm_static_t                *model;      /* NULL: lexical */
+    llm_static_t                *model;      /* NULL: lexical, or ... */
+    ngx_str_t                    location;   /* of an embeddings API */
+    ngx_str_t                    model_name;
+    ngx_uint_t                   location_dim;
+    ngx_msec_t                   timeout;
     u_char                       id[LLM_KEY_LEN];  /* the embedder's */
 } ngx_http_llm_cache_semantic_conf_t;
 
@@ -37,9 +41,15 @@ typedef struct {
     u_char                       partition[LLM_KEY_LEN];
     double                       similarity; /* of what was served */
     llm_question_t               question;
+    ngx_uint_t                   ready;      /* the vector is there */
     size_t                       dim;
     float                        vector[];
 } ngx_http_llm_cache_semantic_t;
+
+
+/* see ngx_http_llm_cache_embed.c */
+typedef struct ngx_http_llm_cache_embedding_s
+    ngx_http_llm_cache_embedding_t;
 
 
 char *ngx_http_llm_cache_semantic(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -1,10 +1,18 @@
 #include "ngx_http_llm_cache.h"
 
 
+/* of OpenAI's text-embedding-3-small */
+#define NGX_HTTP_LLM_CACHE_EMBED_DIM      1536
+
+#define NGX_HTTP_LLM_CACHE_EMBED_TIMEOUT  2000
+
+
 static char *ngx_http_llm_cache_semantic_param(
     ngx_http_llm_cache_semantic_conf_t *sc, ngx_str_t *value);
 static char *ngx_http_llm_cache_semantic_guards(
     ngx_http_llm_cache_semantic_conf_t *sc, u_char *p, u_char *last);
+static char *ngx_http_llm_cache_embed_location(ngx_conf_t *cf,
+    ngx_http_llm_cache_semantic_conf_t *sc);
 static char *ngx_http_llm_cache_semantic_load(ngx_conf_t *cf,
     ngx_http_llm_cache_semantic_conf_t *conf);
 static void ngx_http_llm_cache_semantic_unload(void *data);
@@ -127,7 +135,7 @@ ngx_http_llm_cache_semantic_guards(ngx_http_llm_cache_semantic_conf_t *sc,
 }
 
 
-/* "lexical" or "static DIR" */
+/* "lexical", "static DIR", or "/LOCATION" and its parameters */
 
 char *
 ngx_http_llm_cache_embed(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -141,6 +149,10 @@ ngx_http_llm_cache_embed(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+
+    if (value[1].data[0] == '/') {
+        return ngx_http_llm_cache_embed_location(cf, &lcf->semantic);
+    }
 
     if (ngx_strcmp(value[1].data, "lexical") == 0 && cf->args->nelts == 2) {
         lcf->semantic.dir.data = (u_char *) "";
@@ -157,6 +169,59 @@ ngx_http_llm_cache_embed(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return ngx_http_llm_cache_invalid(cf, &value[cf->args->nelts - 1]);
+}
+
+
+static char *
+ngx_http_llm_cache_embed_location(ngx_conf_t *cf,
+    ngx_http_llm_cache_semantic_conf_t *sc)
+{
+    ngx_int_t    n;
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    sc->dir.data = (u_char *) "";
+    sc->location = value[1];
+    sc->location_dim = NGX_HTTP_LLM_CACHE_EMBED_DIM;
+    sc->timeout = NGX_HTTP_LLM_CACHE_EMBED_TIMEOUT;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "model=", 6) == 0 && value[i].len > 6) {
+            sc->model_name.data = value[i].data + 6;
+            sc->model_name.len = value[i].len - 6;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "dimensions=", 11) == 0) {
+
+            n = ngx_atoi(value[i].data + 11, value[i].len - 11);
+
+            if (n >= 2 && n <= LLM_VECTOR_MAX) {
+                sc->location_dim = n;
+                continue;
+            }
+        }
+
+        if (ngx_strncmp(value[i].data, "timeout=", 8) == 0) {
+
+            s.data = value[i].data + 8;
+            s.len = value[i].len - 8;
+
+            n = ngx_parse_time(&s, 0);
+
+            if (n != NGX_ERROR && n != 0) {
+                sc->timeout = n;
+                continue;
+            }
+        }
+
+        return ngx_http_llm_cache_invalid(cf, &value[i]);
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -177,6 +242,10 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
 
     if (conf->dir.data == NULL) {
         conf->dir = prev->dir;
+        conf->location = prev->location;
+        conf->model_name = prev->model_name;
+        conf->location_dim = prev->location_dim;
+        conf->timeout = prev->timeout;
     }
 
     if (!enabled || !conf->enable) {
@@ -190,13 +259,18 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
     }
 
     if (!conf->guards_set) {
-        conf->guards = conf->model ? LLM_GUARD_ALL & ~LLM_GUARD_WORDS
-                                   : LLM_GUARD_ALL;
+        conf->guards = LLM_GUARD_ALL;
+
+        if (conf->model || conf->location.len) {
+            conf->guards &= ~LLM_GUARD_WORDS;
+        }
     }
 
     if (conf->threshold < 0) {
         conf->threshold = conf->model ? NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD
-                                      : NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD;
+                          : conf->location.len
+                            ? NGX_HTTP_LLM_CACHE_API_THRESHOLD
+                            : NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD;
     }
 
     key = llm_key_create();
@@ -205,6 +279,12 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
     }
 
     llm_key_add(key, LLM_KEY_QUESTION, conf->dir.data, conf->dir.len);
+    llm_key_add(key, LLM_KEY_QUESTION, conf->location.data,
+                conf->location.len);
+    llm_key_add(key, LLM_KEY_QUESTION, conf->model_name.data,
+                conf->model_name.len);
+    llm_key_add(key, LLM_KEY_QUESTION, &conf->location_dim,
+                sizeof(conf->location_dim));
 
     return llm_key_final(key, conf->id) == 0 ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -272,5 +352,9 @@ ngx_http_llm_cache_semantic_unload(void *data)
 size_t
 ngx_http_llm_cache_semantic_dim(ngx_http_llm_cache_semantic_conf_t *conf)
 {
+    if (conf->location.len) {
+        return conf->location_dim;
+    }
+
     return conf->model ? llm_static_dim(conf->model) : LLM_LEXICAL_DIM;
 }
