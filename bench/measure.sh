@@ -7,7 +7,9 @@
 #   in microseconds, upstream calls
 #
 # or "row, contender, rate, bytes per second", or "row, contender, missing,
-# why".
+# why", or "row, contender, lag, upstream calls, equal answers, events, p50,
+# p99, longest in microseconds", or "row, contender, calls, upstream calls,
+# equal answers".
 
 serial=0
 
@@ -382,4 +384,31 @@ measure_workers()
 
     compare workers "two two $path among $file 1000" \
         "one ours $path among $file 1000"
+}
+
+
+# the program is the upstream and the clients
+
+measure_flights()
+{
+    local round port=${server_port[flights]} flown=${server_port[flown]}
+
+    progress "flights"
+
+    for ((round = 1; round <= rounds; round++)); do
+        fly flight_lag lag "$port" lag "$flown" 100 200 50
+        fly flight_calls calls "$port" calls "$flown" 1000
+    done
+}
+
+
+fly()
+{
+    local row=$1 kind=$2
+
+    taskset -c "$load_core" "$out/lag" "${@:3}" >"$run/lag.out" \
+        || die "the clients of shared flights failed"
+
+    printf '%s\tllm_cache\t%s\t%s\n' "$row" "$kind" \
+        "$(tr ' ' '\t' <"$run/lag.out")" >>"$samples"
 }

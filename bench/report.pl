@@ -54,6 +54,15 @@ my @rows = (
         ours => 'two', workers => 2, peers => [[one => 1.9]] },
 );
 
+# of shared flights; ms at most, and how many have to get the same bytes
+
+my @flights = (
+    { id => 'flight_lag', title => 'events of 100 followers behind the leader',
+        goal => 5, equal => 100 },
+    { id => 'flight_calls', title => '1,000 equal requests at once',
+        equal => 1000 },
+);
+
 my %label = (
     llm_cache   => 'llm_cache',
     return      => 'nginx return 200 (L1)',
@@ -128,6 +137,9 @@ sub read_samples
 
         } elsif ($value[0] eq 'rate') {
             push @{$to->{rates}}, $value[1] / 1e6;
+
+        } elsif ($value[0] =~ /^(?:lag|calls)$/) {
+            push @{$to->{flights}}, [@value[1 .. $#value]];
 
         } else {
             my (undef, $requests, $seconds, $used, $errors, $p99, $called) =
@@ -295,6 +307,48 @@ sub print_row
 }
 
 
+# rounds of shared flights: each must be one call and equal answers
+
+sub evaluate_flights
+{
+    my ($row, $rounds) = @_;
+
+    my %all = (id => $row->{id}, title => $row->{title},
+        rounds => scalar @$rounds,
+        calls => (sort { $b <=> $a } map { $_->[0] } @$rounds)[0],
+        equal => (sort { $a <=> $b } map { $_->[1] } @$rounds)[0]);
+
+    my $met = $all{calls} == 1 && $all{equal} == $row->{equal};
+
+    if ($row->{goal}) {
+        @all{qw(p50_ms p99_ms longest_ms)} = map { my $at = $_;
+            median(map { $_->[$at] / 1000 } @$rounds) } 3 .. 5;
+        $all{goal} = $row->{goal};
+        $met &&= $all{p99_ms} <= $row->{goal};
+    }
+
+    $all{met} = $met ? JSON::PP::true : JSON::PP::false;
+
+    return \%all;
+}
+
+
+sub print_flights
+{
+    my ($row) = @_;
+
+    printf "%-44s %6s %6s %7s %7s %7s  %-7s %s\n", $row->{title}, 'calls',
+        'equal', map({ $row->{goal} ? $_ : '' } 'p50 ms', 'p99 ms', 'longest',
+        'goal'), 'met';
+    printf "%-44s %6d %6d %7s %7s %7s  %-7s %s\n", '  llm_cache',
+        @{$row}{qw(calls equal)}, (map { number('%.2f', $row->{$_}) }
+        qw(p50_ms p99_ms longest_ms)), number('<= %g', $row->{goal}),
+        $row->{met} ? 'yes' : 'NO';
+
+    return;
+}
+
+
 my $samples = read_samples();
 my @results = map { evaluate($_, $samples->{$_->{id}}) }
     grep { $samples->{$_->{id}} } @rows;
@@ -318,11 +372,20 @@ for my $row (@results) {
 
 print "busy, us: processor time of the workers, in all and for a request\n",
     "ratio: of our rate to this one's; by cpu: of processor time, inverse\n",
-    "* judged by processor time: the worker was not what limited the rate\n";
+    "* judged by processor time: the worker was not what limited the rate\n"
+    if @results;
 print "two workers: not judged, the load generator needs cores of its own\n"
     if $samples->{workers} && $machine{cores} < 4;
 
+my @flown = map { evaluate_flights($_, $samples->{$_->{id}}{llm_cache}
+    {flights}) } grep { $samples->{$_->{id}} } @flights;
+
+for my $row (@flown) {
+    print "\n";
+    print_flights($row);
+}
+
 open my $file, '>', "$dir/results.json" or die "$dir/results.json: $!\n";
 print {$file} JSON::PP->new->utf8->canonical->pretty->encode({
-    machine => \%machine, rows => \@results });
+    machine => \%machine, rows => \@results, flights => \@flown });
 close $file or die "$dir/results.json: $!\n";

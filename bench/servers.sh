@@ -98,6 +98,7 @@ start_nginx()
         [PREFIX]=$dir
         [PORT]=${server_port[$name]}
         [UPSTREAM]=${server_port[upstream]}
+        [FLOWN]=${server_port[flown]}
         [ANSWER]=$(quoted "$bodies/answer.json")
         [TINY]=$(quoted "$bodies/answer-tiny.json")
         [BODIES]=$bodies
@@ -141,13 +142,15 @@ start_servers()
 {
     local load="load_module $build/$module;"
 
-    find_ports 8
+    find_ports 10
+    take_port flown
 
     start_nginx upstream upstream "$upstream_core" 1 || cannot_start upstream
     start_nginx plain plain "$server_core" 1 || cannot_start plain
     start_nginx off plain "$server_core" 1 "$load" || cannot_start off
     start_nginx ours ours "$server_core" 1 "$load" || cannot_start ours
     start_nginx two ours "$two_cores" 2 "$load" || cannot_start two
+    start_nginx flights flights "$two_cores" 2 "$load" || cannot_start flights
 
     if [ ! -f "$modules/ngx_http_lua_module.so" ]; then
         server_missing[lua]="not installed"

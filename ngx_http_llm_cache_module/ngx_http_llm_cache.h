@@ -176,6 +176,7 @@ typedef struct {
 
     /* a flight that is followed, or led */
     ngx_http_llm_cache_waiter_t  waiter;
+    ngx_http_llm_cache_hold_t    failed_hold;  /* of the one before */
     ngx_event_t                  timer;
     ngx_msec_t                   since;
     ngx_uint_t                   failures;
@@ -185,8 +186,13 @@ typedef struct {
     /* a record that is sent while it grows */
     size_t                       shown;
     ngx_http_llm_cache_cursor_t  cursor;
+
+    /* what the client of a flight has not been sent yet */
     ngx_chain_t                 *free;
     ngx_chain_t                 *busy;
+    size_t                       lag;
+    off_t                        sent;       /* until then */
+    ngx_msec_t                   sent_at;
 
     /* an answer being recorded, or the one that was served */
     ngx_http_llm_cache_writer_t  writer;
@@ -304,6 +310,13 @@ void ngx_http_llm_cache_embed_take(ngx_http_request_t *r,
     ngx_http_llm_cache_embedding_t *embedding, ngx_chain_t *in);
 void ngx_http_llm_cache_embed_end(ngx_http_llm_cache_ctx_t *ctx);
 
+/* ngx_http_llm_cache_semantic_conf.c */
+
+/* when the location's zone is known, where it has one */
+char *ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev,
+    ngx_http_llm_cache_loc_conf_t *conf);
+
 /* ngx_http_llm_cache_semantic.c */
 
 void ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
@@ -317,6 +330,18 @@ void ngx_http_llm_cache_semantic_stored(ngx_http_llm_cache_ctx_t *ctx);
 /* ngx_http_llm_cache_filter.c */
 
 ngx_int_t ngx_http_llm_cache_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_record.c */
+
+/* begins to record the response at hand */
+llm_reason_e ngx_http_llm_cache_start_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* records a buffer; 0: the answer cannot be recorded, or broke off */
+ngx_uint_t ngx_http_llm_cache_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b);
+/* ends the recording */
+void ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason);
 
 /* ngx_http_llm_cache_headers.c */
 
@@ -343,6 +368,10 @@ ngx_str_t *ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status);
 
 /* NGX_OK: the record held is known; NGX_DECLINED: it is unusable */
 ngx_int_t ngx_http_llm_cache_open_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* its two parts; NGX_DECLINED: it is no record of ctx->key, or no memory */
+ngx_int_t ngx_http_llm_cache_read_head(ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_read_meta(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 /* NGX_OK, or NGX_ERROR for a record that cannot be sent */
 ngx_int_t ngx_http_llm_cache_make_body(ngx_http_request_t *r,
@@ -378,6 +407,13 @@ void ngx_http_llm_cache_lead(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_guard(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* records a piece of the answer; *out is what its client is to be sent */
+ngx_int_t ngx_http_llm_cache_lead_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in, ngx_chain_t **out);
+/* whether the client has taken nothing for too long */
+ngx_uint_t ngx_http_llm_cache_lead_stalled(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* the client has left; whether the answer is fetched on without it */
 ngx_uint_t ngx_http_llm_cache_go_on(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_lead_end(ngx_http_llm_cache_ctx_t *ctx);
@@ -388,8 +424,6 @@ void ngx_http_llm_cache_orphan(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_stale.c */
 
-/* whether a stale answer would be served if the upstream failed */
-ngx_uint_t ngx_http_llm_cache_may_fall_back(ngx_http_llm_cache_ctx_t *ctx);
 /*
  * In a header filter: NGX_OK, a stale answer takes the place of the response;
  * NGX_DECLINED: it stays; NGX_ERROR.

@@ -166,35 +166,18 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
-    if (ngx_http_llm_cache_semantic_merge(cf, &prev->semantic,
-                                          &conf->semantic,
-                                          conf->enable
-                                          != NGX_HTTP_LLM_CACHE_OFF)
-        != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
+    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF) {
+
+        ngx_http_llm_cache_body_buffer(cf, conf);
+
+        if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
+            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
     }
 
-    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
-        return NGX_CONF_OK;
-    }
-
-    ngx_http_llm_cache_body_buffer(cf, conf);
-
-    if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->semantic.enable) {
-        conf->zone->vectors.dim = ngx_max(conf->zone->vectors.dim,
-                         ngx_http_llm_cache_semantic_dim(&conf->semantic));
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_llm_cache_semantic_merge(cf, prev, conf);
 }
 
 

@@ -410,8 +410,6 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
 }
 
 
-/* parameters that take one word of a few */
-
 /* the number behind the first "len" bytes */
 
 static char *
@@ -431,6 +429,8 @@ ngx_http_llm_cache_zone_number(ngx_conf_t *cf, ngx_str_t *value, size_t len,
     return NGX_CONF_OK;
 }
 
+
+/* parameters that take one word of a few */
 
 static ngx_int_t
 ngx_http_llm_cache_zone_choice(ngx_http_llm_cache_zone_t *zone,

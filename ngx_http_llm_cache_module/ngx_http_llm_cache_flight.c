@@ -9,6 +9,11 @@ static ngx_int_t ngx_http_llm_cache_flight_look(
     ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish,
     ngx_http_llm_cache_hold_t *hold, ngx_http_llm_cache_writer_t *w,
     ngx_uint_t *again, ngx_uint_t *lost);
+static ngx_http_llm_cache_flight_t *ngx_http_llm_cache_flight_next(
+    ngx_http_llm_cache_shard_t *shard, const ngx_http_llm_cache_wish_t *wish);
+static void ngx_http_llm_cache_flight_succeed(
+    const ngx_http_llm_cache_wish_t *wish,
+    ngx_http_llm_cache_flight_t *flight);
 static ngx_uint_t ngx_http_llm_cache_flight_dead(
     ngx_http_llm_cache_flight_t *flight);
 static void ngx_http_llm_cache_flight_lose(ngx_http_llm_cache_shard_t *shard,
@@ -79,13 +84,14 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
 
     *again = 0;
 
-    rc = ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
+    rc = wish->fetch ? NGX_DECLINED
+                     : ngx_http_llm_cache_shard_get(shard, wish->key, 0, hold);
 
     if (rc == NGX_OK) {
         return NGX_OK;
     }
 
-    flight = ngx_http_llm_cache_flight_find(shard, wish->key, wish->kind);
+    flight = ngx_http_llm_cache_flight_next(shard, wish);
 
     if (flight && ngx_http_llm_cache_flight_dead(flight)) {
         ngx_http_llm_cache_flight_lose(shard, flight);
@@ -106,8 +112,14 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     }
 
     if (flight && wish->follow) {
-        return ngx_http_llm_cache_flight_join(shard, flight, hold) == NGX_OK
-               ? NGX_AGAIN : rc;
+
+        if (ngx_http_llm_cache_flight_join(shard, flight, hold) != NGX_OK) {
+            return rc;
+        }
+
+        ngx_http_llm_cache_flight_succeed(wish, flight);
+
+        return NGX_AGAIN;
     }
 
     if (wish->lead) {
@@ -116,6 +128,34 @@ ngx_http_llm_cache_flight_look(ngx_http_llm_cache_shard_t *shard,
     }
 
     return rc;
+}
+
+
+static ngx_http_llm_cache_flight_t *
+ngx_http_llm_cache_flight_next(ngx_http_llm_cache_shard_t *shard,
+    const ngx_http_llm_cache_wish_t *wish)
+{
+    ngx_http_llm_cache_node_t  *node;
+
+    node = wish->after ? wish->after->flight->successor : NULL;
+
+    return node ? node->flight
+                : ngx_http_llm_cache_flight_find(shard, wish->key, wish->kind);
+}
+
+
+static void
+ngx_http_llm_cache_flight_succeed(const ngx_http_llm_cache_wish_t *wish,
+    ngx_http_llm_cache_flight_t *flight)
+{
+    if (wish->after == NULL || wish->after->flight->successor) {
+        return;
+    }
+
+    flight->parts++;
+    flight->node->refs++;
+
+    wish->after->flight->successor = flight->node;
 }
 
 
@@ -223,6 +263,7 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
     shard->sh->flying++;
 
     ngx_http_llm_cache_shard_take_part(&w->hold, NGX_HTTP_LLM_CACHE_LEADER);
+    ngx_http_llm_cache_flight_succeed(wish, flight);
 
     w->last = &node->chunks;
 
@@ -306,6 +347,35 @@ ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w)
     }
 
     return flight->followers;
+}
+
+
+void
+ngx_http_llm_cache_flight_closing(ngx_http_llm_cache_writer_t *w)
+{
+    w->hold.node->flight->state = NGX_HTTP_LLM_CACHE_CLOSING;
+
+    ngx_memory_barrier();
+}
+
+
+void
+ngx_http_llm_cache_flight_forsake(ngx_http_llm_cache_hold_t *hold)
+{
+    if (ngx_http_llm_cache_shard_lock(hold->shard) == NGX_OK) {
+        ngx_http_llm_cache_flight_unlist(hold->shard, hold->node->flight);
+        ngx_http_llm_cache_shard_unlock(hold->shard);
+    }
+}
+
+
+void
+ngx_http_llm_cache_flight_broken(ngx_http_llm_cache_flight_t *flight)
+{
+    if (flight->state < NGX_HTTP_LLM_CACHE_STORED) {
+        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
+        ngx_http_llm_cache_wake(flight);
+    }
 }
 
 
@@ -397,11 +467,7 @@ ngx_http_llm_cache_flight_orphaned(ngx_http_llm_cache_hold_t *hold)
     }
 
     if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
-
-        /* a broken zone: its flights are listed nowhere any more */
-
-        flight->state = NGX_HTTP_LLM_CACHE_FAILED;
-        ngx_http_llm_cache_wake(flight);
+        ngx_http_llm_cache_flight_broken(flight);
         return 1;
     }
 
@@ -430,13 +496,24 @@ ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
         ngx_http_llm_cache_flight_lose(shard, flight);
     }
 
-    if (--flight->parts == 0) {
+    /* with the last one its successor loses a part, and so on */
+
+    while (--flight->parts == 0) {
+
         ngx_http_llm_cache_flight_unlist(shard, flight);
 
         node->flight = NULL;
-        shard->sh->flying--;
+        node = flight->successor;
 
+        shard->sh->flying--;
         ngx_slab_free_locked(shard->pool, flight);
+
+        if (node == NULL) {
+            return;
+        }
+
+        flight = node->flight;
+        ngx_http_llm_cache_shard_unref(shard, node);
     }
 }
 

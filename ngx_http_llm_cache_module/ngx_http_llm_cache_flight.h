@@ -42,9 +42,11 @@ typedef enum {
 struct ngx_http_llm_cache_flight_s {
     ngx_http_llm_cache_flight_t *next;       /* in the bucket */
     ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_node_t   *successor;  /* of the flight after this one */
     ngx_pid_t                    leader;
     ngx_uint_t                   cycle;      /* of the leader */
-    uint32_t                     parts;      /* leader and followers */
+    uint32_t                     parts;      /* leader, followers, and those
+                                                that this one succeeds */
     uint32_t                     listed;     /* who comes may join */
     uint32_t                     kind;
     uint32_t                     failure;    /* NGX_HTTP_UPSTREAM_FT_... */
@@ -70,10 +72,12 @@ typedef struct {
 
 typedef struct {
     const u_char                *key;
+    ngx_http_llm_cache_node_t   *after;      /* held, with a failed flight */
     ngx_uint_t                   kind;       /* of flights that serve it */
     time_t                       stale;      /* seconds past its lifetime that
                                                 a record serves during a
                                                 flight, 0: not at all */
+    unsigned                     fetch:1;    /* no record serves */
     unsigned                     follow:1;
     unsigned                     lead:1;     /* where there is no flight */
     unsigned                     refresh:1;  /* lead, and be served stale */
@@ -81,6 +85,9 @@ typedef struct {
 
 
 /*
+ * A failed flight has one successor, which all of its followers find, even if
+ * that has come to its end by then: a failure is not multiplied.
+ *
  * Looks for a record, for a flight to follow, or begins one, as wished.
  * NGX_OK: a record is held, fresh or stale; NGX_AGAIN: a flight is held as its
  * follower; NGX_DECLINED, NGX_BUSY (an expired record): neither.
@@ -89,6 +96,12 @@ typedef struct {
 ngx_int_t ngx_http_llm_cache_flight_enter(ngx_http_llm_cache_zone_t *zone,
     const ngx_http_llm_cache_wish_t *wish, ngx_http_llm_cache_hold_t *hold,
     ngx_http_llm_cache_writer_t *w);
+
+/* followers must not read just now: its end is being written */
+void ngx_http_llm_cache_flight_closing(ngx_http_llm_cache_writer_t *w);
+
+/* who comes need not wait for one that takes too long */
+void ngx_http_llm_cache_flight_forsake(ngx_http_llm_cache_hold_t *hold);
 
 /* counts a flight that takes the place of a failed one */
 void ngx_http_llm_cache_flight_taken_over(ngx_http_llm_cache_writer_t *w);
@@ -121,6 +134,9 @@ void ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, ngx_uint_t part);
 void ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_flight_t *flight);
+
+/* where there is no lock to be had any more */
+void ngx_http_llm_cache_flight_broken(ngx_http_llm_cache_flight_t *flight);
 
 
 static ngx_inline ngx_http_llm_cache_flight_t *

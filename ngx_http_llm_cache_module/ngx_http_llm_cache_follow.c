@@ -2,12 +2,14 @@
 
 
 /* flights that may fail before a follower goes upstream by itself */
-#define NGX_HTTP_LLM_CACHE_TRIES    2
+#define NGX_HTTP_LLM_CACHE_TRIES    4
 
-/* lock timeouts that may pass in the middle of an answer without a byte */
-#define NGX_HTTP_LLM_CACHE_SILENCE  10
+/* ms */
+#define NGX_HTTP_LLM_CACHE_TAILING  60000
 
 
+static void ngx_http_llm_cache_follow_end(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_llm_cache_follow_step(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_follow_failed(
@@ -19,6 +21,8 @@ static ngx_int_t ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, size_t end, ngx_uint_t last);
+static ngx_int_t ngx_http_llm_cache_follow_pace(ngx_http_request_t *r,
+    ngx_uint_t progress);
 static void ngx_http_llm_cache_shared(ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_follow_handler(void *data);
 static void ngx_http_llm_cache_follow_timeout(ngx_event_t *ev);
@@ -50,31 +54,23 @@ ngx_http_llm_cache_follow(ngx_http_request_t *r,
     if (waited >= ctx->conf->lock_timeout
         || ngx_http_llm_cache_wait(&ctx->waiter, &ctx->hold) != NGX_OK)
     {
-        ngx_http_llm_cache_zone_release(&ctx->hold);
         ctx->alone = 1;
+        ngx_http_llm_cache_zone_release(&ctx->hold);
         return NGX_DECLINED;
     }
 
     ctx->following = 1;
     ctx->tailing = 0;
 
+    ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout - waited);
+
     /* what came between joining and waiting */
 
     rc = ngx_http_llm_cache_follow_step(r, ctx);
 
     if (rc != NGX_AGAIN) {
-        ngx_http_llm_cache_unfollow(ctx);
-
-        if (rc == NGX_DECLINED) {
-            ngx_http_llm_cache_zone_release(&ctx->hold);
-            ctx->alone = 1;
-        }
-
+        ngx_http_llm_cache_follow_end(ctx, rc);
         return rc;
-    }
-
-    if (!ctx->tailing) {
-        ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout - waited);
     }
 
     r->read_event_handler = ngx_http_test_reading;
@@ -94,6 +90,27 @@ ngx_http_llm_cache_unfollow(ngx_http_llm_cache_ctx_t *ctx)
     }
 
     ctx->following = 0;
+}
+
+
+/* a flight that failed is held until its successor is found */
+
+static void
+ngx_http_llm_cache_follow_end(ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc)
+{
+    ngx_http_llm_cache_unfollow(ctx);
+
+    if (rc != NGX_DECLINED) {
+        return;
+    }
+
+    if (ctx->alone) {
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+        return;
+    }
+
+    ctx->failed_hold = ctx->hold;
+    ctx->hold.node = NULL;
 }
 
 
@@ -166,7 +183,7 @@ ngx_http_llm_cache_follow_failed(ngx_http_llm_cache_ctx_t *ctx,
     }
 
     if (state == NGX_HTTP_LLM_CACHE_ALONE
-        || ++ctx->failures == NGX_HTTP_LLM_CACHE_TRIES)
+        || ++ctx->failures >= NGX_HTTP_LLM_CACHE_TRIES)
     {
         ctx->alone = 1;
     }
@@ -233,27 +250,36 @@ ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
     ngx_int_t                     rc;
+    ngx_http_core_loc_conf_t     *clcf;
     ngx_http_llm_cache_flight_t  *flight;
-
-    flight = ctx->hold.node->flight;
 
     /* a body that ends with the connection would not show that it was cut */
 
-    if (r->http_version < NGX_HTTP_VERSION_11) {
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (r->http_version < NGX_HTTP_VERSION_11
+        || (r->http_version == NGX_HTTP_VERSION_11
+            && !clcf->chunked_transfer_encoding))
+    {
         return NGX_AGAIN;
     }
 
-    if (ngx_http_llm_cache_open_record(r, ctx) != NGX_OK) {
-        ctx->alone = 1;
-        return NGX_DECLINED;
-    }
+    /* the leader may be writing the head anew: then it is read in the end */
+
+    flight = ctx->hold.node->flight;
+    rc = ngx_http_llm_cache_read_head(ctx);
 
     ngx_memory_barrier();
 
     if (flight->state != NGX_HTTP_LLM_CACHE_FILLING
-        || ctx->record.form == LLM_FORM_JSON)
+        || (rc == NGX_OK && ctx->record.form == LLM_FORM_JSON))
     {
         return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK || ngx_http_llm_cache_read_meta(r, ctx) != NGX_OK) {
+        ctx->alone = 1;
+        return NGX_DECLINED;
     }
 
     ngx_http_llm_cache_shared(ctx);
@@ -266,8 +292,19 @@ ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
 
     rc = ngx_http_llm_cache_replay_head(r, ctx, -1);
 
-    return (rc == NGX_ERROR || rc > NGX_OK || r->header_only) ? NGX_ERROR
-                                                              : NGX_OK;
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return NGX_ERROR;
+    }
+
+    /* the head does not wait for the first bytes of the body */
+
+    if (flight->len <= ctx->shown
+        && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -275,16 +312,17 @@ static ngx_int_t
 ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, size_t end, ngx_uint_t last)
 {
-    ngx_int_t                  rc;
-    ngx_chain_t               *out;
-    ngx_event_t               *wev;
-    ngx_http_core_loc_conf_t  *clcf;
+    off_t         sent;
+    ngx_int_t     rc;
+    ngx_chain_t  *out;
 
     if (ngx_http_llm_cache_show(r, ctx, ctx->hold.node, end, last, &out)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    sent = r->connection->sent;
 
     if (out) {
         rc = ngx_http_output_filter(r, out);
@@ -295,16 +333,26 @@ ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
         if (rc == NGX_ERROR || last) {
             return ngx_http_llm_cache_follow_sent(rc);
         }
-
-        ngx_add_timer(&ctx->timer, ctx->conf->lock_timeout
-                                   * NGX_HTTP_LLM_CACHE_SILENCE);
     }
+
+    return ngx_http_llm_cache_follow_pace(r, r->connection->sent != sent);
+}
+
+
+/* a client that takes nothing for too long is dropped */
+
+static ngx_int_t
+ngx_http_llm_cache_follow_pace(ngx_http_request_t *r, ngx_uint_t progress)
+{
+    ngx_event_t               *wev;
+    ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     wev = r->connection->write;
 
     if (r->buffered || r->connection->buffered) {
-        if (!wev->delayed) {
+
+        if (!wev->delayed && (progress || !wev->timer_set)) {
             ngx_add_timer(wev, clcf->send_timeout);
         }
 
@@ -312,11 +360,8 @@ ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
         ngx_del_timer(wev);
     }
 
-    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_AGAIN;
+    return ngx_handle_write_event(wev, clcf->send_lowat) == NGX_OK
+           ? NGX_AGAIN : NGX_ERROR;
 }
 
 
@@ -341,10 +386,16 @@ ngx_http_llm_cache_follow_handler(void *data)
 
     if (rc != NGX_AGAIN) {
         ngx_http_llm_cache_follow_done(r, ctx, rc);
-        ngx_http_run_posted_requests(c);
     }
+
+    ngx_http_run_posted_requests(c);
 }
 
+
+/*
+ * In the middle of an answer the leader's own timeouts decide: the timer only
+ * keeps a worker that is to exit from leaving the request behind.
+ */
 
 static void
 ngx_http_llm_cache_follow_timeout(ngx_event_t *ev)
@@ -360,13 +411,19 @@ ngx_http_llm_cache_follow_timeout(ngx_event_t *ev)
 
     ctx = ngx_http_llm_cache_get_ctx(r);
 
+    if (ctx->tailing) {
+        ngx_add_timer(ev, NGX_HTTP_LLM_CACHE_TAILING);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                   "llm cache: waited too long for another request's answer");
 
+    ngx_http_llm_cache_flight_forsake(&ctx->hold);
+
     ctx->alone = 1;
 
-    ngx_http_llm_cache_follow_done(r, ctx,
-                                   ctx->tailing ? NGX_ERROR : NGX_DECLINED);
+    ngx_http_llm_cache_follow_done(r, ctx, NGX_DECLINED);
 
     ngx_http_run_posted_requests(c);
 }
@@ -375,6 +432,7 @@ ngx_http_llm_cache_follow_timeout(ngx_event_t *ev)
 static void
 ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
 {
+    off_t                      sent;
     ngx_int_t                  rc;
     ngx_event_t               *wev;
     ngx_connection_t          *c;
@@ -398,7 +456,13 @@ ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
         return;
     }
 
+    sent = c->sent;
+
     rc = ngx_http_output_filter(r, NULL);
+
+    if (c->sent != sent && wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
 
     if (rc != NGX_ERROR) {
         rc = ngx_http_llm_cache_follow_step(r, ctx);
@@ -416,14 +480,12 @@ static void
 ngx_http_llm_cache_follow_done(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc)
 {
-    ngx_http_llm_cache_unfollow(ctx);
+    ngx_http_llm_cache_follow_end(ctx, rc);
 
     if (rc != NGX_DECLINED) {
         ngx_http_finalize_request(r, rc);
         return;
     }
-
-    ngx_http_llm_cache_zone_release(&ctx->hold);
 
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->again = 1;

@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t fetch);
 static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -83,8 +83,8 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
         return NGX_DECLINED;
 
-    } else if (r->error_page && ngx_http_llm_cache_may_fall_back(ctx)) {
-        /* the answer to the first question is not given up yet */
+    } else if (r->error_page && ctx->has_key) {
+        /* what comes of it is the first request's answer */
         return NGX_DECLINED;
 
     } else {
@@ -418,15 +418,32 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->reason = LLM_REASON_OPERATOR;
 
     } else {
-        rc = ngx_http_llm_cache_find(r, ctx);
-        ctx->similar = (rc == NGX_DECLINED && !ctx->by_request);
+        do {
+            rc = ngx_http_llm_cache_find(r, ctx);
+
+            if (rc == NGX_AGAIN) {
+                ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+
+                rc = ngx_http_llm_cache_follow(r, ctx);
+                if (rc != NGX_DECLINED) {
+                    return rc;
+                }
+
+                /* that flight has failed, or was not to be waited for */
+
+                rc = NGX_AGAIN;
+            }
+
+        } while (rc == NGX_AGAIN);
+
+        ctx->similar = (rc != NGX_OK && !ctx->by_request);
     }
 
     return ngx_http_llm_cache_found(r, ctx, rc);
 }
 
 
-/* goes on with what ngx_http_llm_cache_find() came to */
+/* goes on with what ngx_http_llm_cache_find() came to, NGX_OK or not */
 
 static ngx_int_t
 ngx_http_llm_cache_found(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
@@ -459,13 +476,6 @@ ngx_http_llm_cache_found(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
         ngx_http_llm_cache_prepare_store(r, ctx);
     }
 
-    if (rc == NGX_AGAIN) {
-        rc = ngx_http_llm_cache_follow(r, ctx);
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-    }
-
     if (ctx->control.only_if_cached) {
         ctx->only_if_cached = 1;
         ctx->may_store = 0;
@@ -479,8 +489,7 @@ ngx_http_llm_cache_found(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     if (ctx->may_store
         && ngx_http_llm_cache_hide_encodings(r, ctx) != NGX_OK)
     {
-        ctx->may_store = 0;
-        ctx->reason = LLM_REASON_NO_MEMORY;
+        ngx_http_llm_cache_refuse(ctx, LLM_REASON_NO_MEMORY);
     }
 
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -514,30 +523,37 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         }
     }
 
-    rc = ngx_http_llm_cache_enter(r, ctx);
+    rc = ngx_http_llm_cache_enter(r, ctx, 0);
 
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
+    if (rc == NGX_OK) {
+
+        if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
+            && ngx_http_llm_cache_serves(ctx))
+        {
+            ctx->status = ngx_http_llm_cache_fresh(ctx)
+                          ? NGX_HTTP_LLM_CACHE_HIT
+                          : NGX_HTTP_LLM_CACHE_UPDATING;
+            return NGX_OK;
+        }
+
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+
+        /* others may be waiting for one that serves, or will be */
+
+        if (ctx->status != NGX_HTTP_LLM_CACHE_EXPIRED) {
+            ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+        }
+
+        return ngx_http_llm_cache_leads(&ctx->writer)
+               ? NGX_DECLINED : ngx_http_llm_cache_enter(r, ctx, 1);
     }
 
-    ctx->status = (rc == NGX_BUSY) ? NGX_HTTP_LLM_CACHE_EXPIRED
-                                   : NGX_HTTP_LLM_CACHE_MISS;
-
-    if (rc != NGX_OK) {
-        return NGX_DECLINED;
+    if (rc != NGX_AGAIN) {
+        ctx->status = (rc == NGX_BUSY) ? NGX_HTTP_LLM_CACHE_EXPIRED
+                                       : NGX_HTTP_LLM_CACHE_MISS;
     }
 
-    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
-        && ngx_http_llm_cache_serves(ctx))
-    {
-        ctx->status = ngx_http_llm_cache_fresh(ctx)
-                      ? NGX_HTTP_LLM_CACHE_HIT : NGX_HTTP_LLM_CACHE_UPDATING;
-        return NGX_OK;
-    }
-
-    ngx_http_llm_cache_zone_release(&ctx->hold);
-
-    return NGX_DECLINED;
+    return rc;
 }
 
 
@@ -575,16 +591,20 @@ ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
 /* looks into the zone, and takes part in a flight where it may */
 
 static ngx_int_t
-ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_uint_t fetch)
 {
+    ngx_int_t                       rc;
     ngx_http_llm_cache_wish_t       wish;
     ngx_http_llm_cache_loc_conf_t  *conf;
 
     conf = ctx->conf;
 
     wish.key = ctx->key;
-    wish.kind = ctx->ask.include_usage;
+    wish.after = ctx->failed_hold.node;
+    wish.kind = ctx->ask.stream && ctx->ask.include_usage;
     wish.stale = 0;
+    wish.fetch = fetch;
     wish.follow = conf->lock;
     wish.lead = ctx->may_store;
 
@@ -601,12 +621,17 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     if (ctx->alone || ctx->control.only_if_cached
         || (!conf->lock && !conf->ignore_client_abort && !wish.stale))
     {
-        return ngx_http_llm_cache_zone_get(conf->zone, ctx->key, 0,
-                                           &ctx->hold);
+        rc = fetch ? NGX_DECLINED
+                   : ngx_http_llm_cache_zone_get(conf->zone, ctx->key, 0,
+                                                 &ctx->hold);
+    } else {
+        rc = ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
+                                             &ctx->writer);
     }
 
-    return ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
-                                           &ctx->writer);
+    ngx_http_llm_cache_zone_release(&ctx->failed_hold);
+
+    return rc;
 }
 
 

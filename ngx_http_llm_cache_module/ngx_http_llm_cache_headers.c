@@ -300,12 +300,13 @@ ngx_http_llm_cache_write_forward(u_char *p, ngx_http_request_t *r,
 
     explain = 0;
 
+    if (ctx->status == NGX_HTTP_LLM_CACHE_SHARED) {
+        return ngx_sprintf(p, "llm-cache; fwd=%s; collapsed",
+                           ctx->by_request ? "request" : "uri-miss");
+    }
+
     if (ctx->by_request) {
         fwd = "request";
-
-    } else if (ctx->status == NGX_HTTP_LLM_CACHE_SHARED) {
-        return ngx_cpymem(p, "llm-cache; fwd=uri-miss; collapsed",
-                          sizeof("llm-cache; fwd=uri-miss; collapsed") - 1);
 
     } else if (ctx->status == NGX_HTTP_LLM_CACHE_MISS) {
         fwd = "uri-miss";

@@ -17,22 +17,11 @@ static ngx_chain_t **ngx_http_llm_cache_add_range(ngx_http_request_t *r,
     ngx_chain_t **last);
 
 
-/* reads the head and the meta part of the record that is held */
-
 ngx_int_t
 ngx_http_llm_cache_open_record(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    u_char         head[LLM_RECORD_HEAD];
-    llm_record_t  *rec;
-
-    rec = &ctx->record;
-
-    ngx_http_llm_cache_zone_read(ctx->hold.node, 0, head, LLM_RECORD_HEAD);
-
-    if (llm_record_decode(head, rec) != 0
-        || ngx_memcmp(rec->key, ctx->key, LLM_KEY_LEN) != 0)
-    {
+    if (ngx_http_llm_cache_read_head(ctx) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "llm_cache_zone \"%V\" gave a record of another key",
                       &ctx->conf->zone->name);
@@ -40,6 +29,31 @@ ngx_http_llm_cache_open_record(ngx_http_request_t *r,
         ngx_http_llm_cache_zone_delete(ctx->conf->zone, ctx->key);
         return NGX_DECLINED;
     }
+
+    return ngx_http_llm_cache_read_meta(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_read_head(ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char  head[LLM_RECORD_HEAD];
+
+    ngx_http_llm_cache_zone_read(ctx->hold.node, 0, head, LLM_RECORD_HEAD);
+
+    return llm_record_decode(head, &ctx->record) == 0
+           && ngx_memcmp(ctx->record.key, ctx->key, LLM_KEY_LEN) == 0
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_read_meta(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_record_t  *rec;
+
+    rec = &ctx->record;
 
     ctx->meta.len = rec->meta_len;
     ctx->meta.data = ngx_pnalloc(r->pool, rec->meta_len + 1);

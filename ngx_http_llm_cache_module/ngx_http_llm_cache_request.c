@@ -99,6 +99,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ngx_http_llm_cache_lead_end(ctx);
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
+    ngx_http_llm_cache_zone_release(&ctx->failed_hold);
     ngx_http_llm_cache_zone_abandon(&ctx->writer);
 
     llm_answer_free(ctx->answer);

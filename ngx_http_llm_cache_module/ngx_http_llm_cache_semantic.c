@@ -176,7 +176,7 @@ ngx_http_llm_cache_semantic_threshold(ngx_http_request_t *r,
 
     static ngx_str_t  name = ngx_string("x-llm-cache-threshold");
 
-    threshold = ngx_max(ctx->conf->semantic.threshold,
+    threshold = ngx_max(ctx->conf->semantic.used_threshold,
                         ctx->control.threshold);
 
     if (ctx->conf->controls & NGX_HTTP_LLM_CACHE_CONTROL_HEADER) {
@@ -295,7 +295,7 @@ ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
     }
 
     failed = llm_guard_check(stored, asked,
-                             (unsigned) ctx->conf->semantic.guards);
+                             (unsigned) ctx->conf->semantic.used_guards);
 
     llm_guard_free(stored);
 

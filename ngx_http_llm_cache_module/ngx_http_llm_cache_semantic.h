@@ -21,9 +21,11 @@
 
 typedef struct {
     ngx_flag_t                   enable;
-    double                       threshold;  /* below 0: the embedder's */
+    double                       threshold;  /* below 0: not said */
     ngx_uint_t                   guards;
     ngx_uint_t                   guards_set;
+    double                       used_threshold;
+    ngx_uint_t                   used_guards;
     ngx_str_t                    dir;        /* of the model; NULL: not said,
                                                 empty: lexical */
     llm_static_t                *model;      /* NULL: lexical, or ... */
@@ -56,9 +58,6 @@ char *ngx_http_llm_cache_semantic(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_llm_cache_embed(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
-    ngx_http_llm_cache_semantic_conf_t *prev,
-    ngx_http_llm_cache_semantic_conf_t *conf, ngx_uint_t enabled);
 size_t ngx_http_llm_cache_semantic_dim(
     ngx_http_llm_cache_semantic_conf_t *conf);
 

@@ -13,6 +13,8 @@ static char *ngx_http_llm_cache_semantic_guards(
     ngx_http_llm_cache_semantic_conf_t *sc, u_char *p, u_char *last);
 static char *ngx_http_llm_cache_embed_location(ngx_conf_t *cf,
     ngx_http_llm_cache_semantic_conf_t *sc);
+static char *ngx_http_llm_cache_semantic_defaults(
+    ngx_http_llm_cache_semantic_conf_t *sc);
 static char *ngx_http_llm_cache_semantic_load(ngx_conf_t *cf,
     ngx_http_llm_cache_semantic_conf_t *conf);
 static void ngx_http_llm_cache_semantic_unload(void *data);
@@ -227,50 +229,71 @@ ngx_http_llm_cache_embed_location(ngx_conf_t *cf,
 
 char *
 ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
-    ngx_http_llm_cache_semantic_conf_t *prev,
-    ngx_http_llm_cache_semantic_conf_t *conf, ngx_uint_t enabled)
+    ngx_http_llm_cache_loc_conf_t *prev, ngx_http_llm_cache_loc_conf_t *conf)
 {
-    llm_key_t  *key;
+    ngx_http_llm_cache_vectors_t        *vectors;
+    ngx_http_llm_cache_semantic_conf_t  *sc, *psc;
 
-    if (conf->enable == NGX_CONF_UNSET) {
-        conf->threshold = prev->threshold;
-        conf->guards = prev->guards;
-        conf->guards_set = prev->guards_set;
+    sc = &conf->semantic;
+    psc = &prev->semantic;
+
+    if (sc->enable == NGX_CONF_UNSET) {
+        sc->threshold = psc->threshold;
+        sc->guards = psc->guards;
+        sc->guards_set = psc->guards_set;
     }
 
-    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(sc->enable, psc->enable, 0);
 
-    if (conf->dir.data == NULL) {
-        conf->dir = prev->dir;
-        conf->location = prev->location;
-        conf->model_name = prev->model_name;
-        conf->location_dim = prev->location_dim;
-        conf->timeout = prev->timeout;
+    if (sc->dir.data == NULL) {
+        sc->dir = psc->dir;
+        sc->location = psc->location;
+        sc->model_name = psc->model_name;
+        sc->location_dim = psc->location_dim;
+        sc->timeout = psc->timeout;
     }
 
-    if (!enabled || !conf->enable) {
+    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF || !sc->enable) {
         return NGX_CONF_OK;
     }
 
-    if (conf->dir.len
-        && ngx_http_llm_cache_semantic_load(cf, conf) != NGX_CONF_OK)
+    if (sc->dir.len
+        && ngx_http_llm_cache_semantic_load(cf, sc) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    if (!conf->guards_set) {
-        conf->guards = LLM_GUARD_ALL;
+    vectors = &conf->zone->vectors;
+    vectors->dim = ngx_max(vectors->dim, ngx_http_llm_cache_semantic_dim(sc));
 
-        if (conf->model || conf->location.len) {
-            conf->guards &= ~LLM_GUARD_WORDS;
+    return ngx_http_llm_cache_semantic_defaults(sc);
+}
+
+
+/* in effect here; children inherit only what was said */
+
+static char *
+ngx_http_llm_cache_semantic_defaults(ngx_http_llm_cache_semantic_conf_t *sc)
+{
+    llm_key_t  *key;
+
+    sc->used_guards = sc->guards;
+
+    if (!sc->guards_set) {
+        sc->used_guards = LLM_GUARD_ALL;
+
+        if (sc->model || sc->location.len) {
+            sc->used_guards &= ~LLM_GUARD_WORDS;
         }
     }
 
-    if (conf->threshold < 0) {
-        conf->threshold = conf->model ? NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD
-                          : conf->location.len
-                            ? NGX_HTTP_LLM_CACHE_API_THRESHOLD
-                            : NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD;
+    sc->used_threshold = sc->threshold;
+
+    if (sc->threshold < 0) {
+        sc->used_threshold = sc->model ? NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD
+                             : sc->location.len
+                               ? NGX_HTTP_LLM_CACHE_API_THRESHOLD
+                               : NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD;
     }
 
     key = llm_key_create();
@@ -278,15 +301,14 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    llm_key_add(key, LLM_KEY_QUESTION, conf->dir.data, conf->dir.len);
-    llm_key_add(key, LLM_KEY_QUESTION, conf->location.data,
-                conf->location.len);
-    llm_key_add(key, LLM_KEY_QUESTION, conf->model_name.data,
-                conf->model_name.len);
-    llm_key_add(key, LLM_KEY_QUESTION, &conf->location_dim,
-                sizeof(conf->location_dim));
+    llm_key_add(key, LLM_KEY_QUESTION, sc->dir.data, sc->dir.len);
+    llm_key_add(key, LLM_KEY_QUESTION, sc->location.data, sc->location.len);
+    llm_key_add(key, LLM_KEY_QUESTION, sc->model_name.data,
+                sc->model_name.len);
+    llm_key_add(key, LLM_KEY_QUESTION, &sc->location_dim,
+                sizeof(sc->location_dim));
 
-    return llm_key_final(key, conf->id) == 0 ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return llm_key_final(key, sc->id) == 0 ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

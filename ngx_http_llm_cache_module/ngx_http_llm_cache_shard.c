@@ -268,6 +268,11 @@ ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
     /* a zone cannot have been emptied while this worker held a record */
 
     held = slot->held[hold->index];
+
+    if (broken && (held & NGX_HTTP_LLM_CACHE_LEADER)) {
+        ngx_http_llm_cache_flight_broken(hold->node->flight);
+    }
+
     slot->held[hold->index] = 0;
     slot->hint = hold->index;
     slot->n--;

@@ -2,6 +2,8 @@
 
 
 static ngx_uint_t ngx_http_llm_cache_failure(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_llm_cache_may_fall_back(
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -58,7 +60,7 @@ ngx_http_llm_cache_failure(ngx_http_request_t *r)
 }
 
 
-ngx_uint_t
+static ngx_uint_t
 ngx_http_llm_cache_may_fall_back(ngx_http_llm_cache_ctx_t *ctx)
 {
     return ctx->has_key

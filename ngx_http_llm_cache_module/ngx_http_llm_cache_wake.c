@@ -38,6 +38,7 @@ typedef struct {
 
     /* this worker's own */
     ngx_uint_t                   bit;
+    ngx_uint_t                   poll;       /* no pipe tells it anything */
     ngx_queue_t                  groups;
     ngx_queue_t                  ready;
     ngx_event_t                  tell;
@@ -76,6 +77,8 @@ ngx_http_llm_cache_wake_init_module(ngx_cycle_t *cycle, ngx_uint_t needed)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
     n = ngx_min((ngx_uint_t) ccf->worker_processes, NGX_HTTP_LLM_CACHE_WATCH);
+
+    wake->poll = (n > 1);
 
     if (!needed || n < 2
         || ngx_test_config || ngx_process == NGX_PROCESS_SIGNALLER)
@@ -176,12 +179,16 @@ ngx_http_llm_cache_wake_init_process(ngx_cycle_t *cycle)
         return;
     }
 
+    wake->poll = 0;
+
     if (ngx_add_channel_event(cycle, wake->pipes[ngx_worker].fd[0],
                               NGX_READ_EVENT, ngx_http_llm_cache_pipe_handler)
         != NGX_OK)
     {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "llm cache: this worker is not told of flights");
+
+        wake->poll = 1;
     }
 }
 
@@ -247,7 +254,7 @@ ngx_http_llm_cache_tell_handler(ngx_event_t *ev)
         word = &wake->marked[i / NGX_HTTP_LLM_CACHE_WORD_BITS];
         mask = (ngx_atomic_uint_t) 1 << (i % NGX_HTTP_LLM_CACHE_WORD_BITS);
 
-        if (!(*word & mask) || i == wake->bit) {
+        if (!(*word & mask) || i == ngx_worker) {
             continue;
         }
 
@@ -361,10 +368,11 @@ ngx_http_llm_cache_run_handler(ngx_event_t *ev)
 static void
 ngx_http_llm_cache_timer_handler(ngx_event_t *ev)
 {
-    ngx_msec_t                    next;
-    ngx_queue_t                  *q;
-    ngx_http_llm_cache_wake_t    *wake;
-    ngx_http_llm_cache_group_t   *group;
+    ngx_pid_t                    there;
+    ngx_msec_t                   next;
+    ngx_queue_t                 *q;
+    ngx_http_llm_cache_wake_t   *wake;
+    ngx_http_llm_cache_group_t  *group;
 
     wake = &ngx_http_llm_cache_waker;
 
@@ -372,7 +380,9 @@ ngx_http_llm_cache_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    next = NGX_HTTP_LLM_CACHE_WAKE_PERIOD;
+    there = ngx_pid;
+    next = wake->poll ? NGX_HTTP_LLM_CACHE_WAKE_FOREIGN
+                      : NGX_HTTP_LLM_CACHE_WAKE_PERIOD;
 
     for (q = ngx_queue_head(&wake->groups);
          q != ngx_queue_sentinel(&wake->groups);
@@ -380,11 +390,16 @@ ngx_http_llm_cache_timer_handler(ngx_event_t *ev)
     {
         group = ngx_queue_data(q, ngx_http_llm_cache_group_t, queue);
 
-        if (!ngx_http_llm_cache_flight_orphaned(&group->hold)
-            && (group->hold.node->flight->cycle != wake->cycle
-                || ngx_worker >= wake->n))
-        {
+        if (group->hold.node->flight->cycle != wake->cycle) {
             next = NGX_HTTP_LLM_CACHE_WAKE_FOREIGN;
+        }
+
+        /* most flights are of few processes */
+
+        if (group->hold.node->flight->leader != there
+            && !ngx_http_llm_cache_flight_orphaned(&group->hold))
+        {
+            there = group->hold.node->flight->leader;
         }
     }
 
@@ -422,6 +437,12 @@ ngx_http_llm_cache_wait(ngx_http_llm_cache_waiter_t *waiter,
 
         ngx_queue_init(&group->waiters);
         ngx_queue_insert_tail(&wake->groups, &group->queue);
+
+        if (hold->node->flight->cycle != wake->cycle
+            && wake->timer.timer_set)
+        {
+            ngx_del_timer(&wake->timer);
+        }
     }
 
     group->n++;
@@ -429,9 +450,7 @@ ngx_http_llm_cache_wait(ngx_http_llm_cache_waiter_t *waiter,
     waiter->group = group;
     ngx_queue_insert_tail(&group->waiters, &waiter->queue);
 
-    if (!wake->timer.timer_set
-        || hold->node->flight->cycle != wake->cycle)
-    {
+    if (!wake->timer.timer_set) {
         ngx_add_timer(&wake->timer, NGX_HTTP_LLM_CACHE_WAKE_FOREIGN);
     }
 

@@ -269,10 +269,7 @@ ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w, size_t offset,
 }
 
 
-/*
- * Nobody may read from a chunk that is replaced.  Who joins the flight now has
- * to wait until the record is in the index.
- */
+/* nobody may read from a chunk that is replaced */
 
 static ngx_uint_t
 ngx_http_llm_cache_zone_may_trim(ngx_http_llm_cache_writer_t *w)
@@ -286,15 +283,13 @@ ngx_http_llm_cache_zone_may_trim(ngx_http_llm_cache_writer_t *w)
         return 1;
     }
 
-    if (w->shown || ngx_http_llm_cache_shard_lock(w->hold.shard) != NGX_OK) {
+    /* who joins from here on waits, as the flight is closing */
+
+    if (ngx_http_llm_cache_shard_lock(w->hold.shard) != NGX_OK) {
         return 0;
     }
 
     unread = flight->parts == 1;
-
-    if (unread) {
-        flight->state = NGX_HTTP_LLM_CACHE_CLOSING;
-    }
 
     ngx_http_llm_cache_shard_unlock(w->hold.shard);
 
@@ -342,9 +337,7 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
 
     ngx_http_llm_cache_shard_unlock(shard);
 
-    if (w->hold.part == NGX_HTTP_LLM_CACHE_READER) {
-        ngx_http_llm_cache_zone_release(&w->hold);
-    }
+    ngx_http_llm_cache_zone_release(&w->hold);
 
     return NGX_OK;
 }

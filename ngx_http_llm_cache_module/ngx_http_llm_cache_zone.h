@@ -117,7 +117,6 @@ typedef struct {
     ngx_http_llm_cache_chunk_t **last;       /* the link to the last chunk */
     size_t                       len;
     size_t                       expected;   /* total length, 0: unknown */
-    ngx_uint_t                   shown;      /* chunks are being sent */
 } ngx_http_llm_cache_writer_t;
 
 
@@ -190,8 +189,8 @@ void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
     size_t offset, const u_char *data, size_t len);
 
 /*
- * Makes the record visible in place of the key's older one; the writer ends.
- * One that leads a flight holds the record until it is abandoned.
+ * Makes the record visible in place of the key's older one; the writer ends,
+ * but for a leader's that gets NGX_DECLINED.
  */
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
     const u_char *key, time_t created, time_t expires, uint32_t weight);

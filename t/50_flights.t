@@ -197,6 +197,19 @@ $mock->release('short');
 $leader->response;
 grounded('alone');
 
+# a head without a body yet: the timeout is for those who have got nothing
+
+($leader, @followers) = crowd(2, 'begins', '/short' . chat_uri(),
+    chat('thinks', stream => json_true), gate => 'begins',
+    hold => [0, 'thinks']);
+$mock->release('begins');
+ok($_->received(qr/\r\n\r\n/), 'thinks: the head') for @followers;
+pause(0.6);
+$mock->release('thinks');
+$answer = $leader->response;
+is($_->response->body, $answer->body, 'thinks: the answer') for @followers;
+grounded('thinks');
+
 # errors are not multiplied
 
 for my $again (1, 0) {

@@ -28,7 +28,7 @@ my $nginx = nginx(workers => 2, listen => 'sndbuf=16k', server => <<'END');
         proxy_pass http://llm;
     }
     location /rate/ {
-        limit_rate 100k;
+        limit_rate 400k;
         proxy_pass http://llm;
     }
     location /gzip/ {
@@ -96,8 +96,8 @@ for my $prefix ('', '/buffered', '/unbuffered', '/rate') {
 {
     my @request = ('/lingering' . chat_uri(), chat('lingering',
         stream => json_true), mock => { repeat => 8000, pace => 0.02 });
-    my @crowds = (crowd($nginx, 1, \@request, rcvbuf => 4096, late => 4000),
-        crowd($nginx, 3, \@request, rcvbuf => 4096, late => 4000),
+    my @crowds = (crowd($nginx, 1, \@request, rcvbuf => 4096, late => 10_000),
+        crowd($nginx, 3, \@request, rcvbuf => 4096, late => 10_000),
         crowd($nginx, 3, \@request));
 
     is(join("\n", crowd_faults(@crowds)), '', 'lingering: no faults');

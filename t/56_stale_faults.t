@@ -85,8 +85,10 @@ for my $prompt (@prompts) {
         $nginx->kill_worker(0) for 1, 2;
 
     } elsif ($prompt =~ /both/) {
-        kill 'KILL', $nginx->old_worker_pids;
-        $nginx->wait_until(sub { !$nginx->old_worker_pids });
+        my @old = $nginx->old_worker_pids;
+
+        kill 'KILL', @old;
+        $nginx->wait_until(sub { !grep { -e "/proc/$_" } @old });
     }
 
     $mock->release($prompt);

@@ -221,7 +221,8 @@ for my $choice ('required', { type => 'function',
 
 for my $dialect (dialects()) {
     my $name = $dialect->{name};
-    my $chat = $name =~ /chat|responses|anthropic|generate|gemini (?:stream|array)/;
+    my $chat = $name
+        =~ /chat|responses|anthropic|generate|gemini (?:stream|array)/;
     my @more = $dialect->{streams} ? ({ stream => \0 }, { stream => \1 })
         : ({});
 

@@ -22,7 +22,8 @@ write_model("$dir/model", %MODEL);
 
 my $mock = mock();
 
-my $nginx = nginx(location => 'llm_cache on;', workers => 2, server => <<"END");
+my $nginx = nginx(location => 'llm_cache on;', workers => 2,
+    server => <<"END");
     llm_cache_semantic on;
     llm_cache_embed static $dir/model;
     location /lexical/ {
@@ -97,17 +98,18 @@ damaged('no tensors', qr/model\.safetensors has no header/,
     'model.safetensors', "\xff" x 100);
 damaged('a short file', qr/model\.safetensors: "embeddings" does not lie/,
     'model.safetensors', pack('Q<', 68)
-    . '{"embeddings":{"dtype":"F32","shape":[11,4],"data_offsets":[0,176]}}');
-damaged('config.json', qr/config\.json: "normalize" is not a boolean/, 'config.json',
-    '{"normalize":"yes"}');
+    . '{"embeddings":{"dtype":"F32","shape":[11,4],'
+    . '"data_offsets":[0,176]}}');
+damaged('config.json', qr/config\.json: "normalize" is not a boolean/,
+    'config.json', '{"normalize":"yes"}');
 refused('no directory', qr/tokenizer\.json cannot be opened/,
     "llm_cache_semantic on; llm_cache_embed static $dir/none;");
 
 # directives
 
-refused("llm_cache_semantic $_", qr/invalid value ".*" in "llm_cache_semantic"/,
-    "llm_cache_semantic $_;") for 'maybe', 'on threshold=0', 'on threshold=2',
-    'on threshold=x', 'off threshold=1', 'on guards=', 'on guards=nonsense',
+refused("llm_cache_semantic $_",
+    qr/invalid value ".*" in "llm_cache_semantic"/, "llm_cache_semantic $_;")
+    for 'maybe', 'on threshold=0', 'on threshold=2', 'on threshold=x', 'off threshold=1', 'on guards=', 'on guards=nonsense',
     'on guards=all,-', 'on nonsense';
 refused("llm_cache_embed $_", qr/invalid value ".*" in "llm_cache_embed"/,
     "llm_cache_embed $_;") for 'static', 'lexical x', 'nonsense';

@@ -19,13 +19,12 @@ my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0,
     Listen => 64) or die "listen: $@\n";
 my $port = $silent->sockport;
 
-my %parts = map { ("/$_/" => $_) } qw(api proxied garbage short long failing
-    slow wordy nowhere gzip);
-my $locations = join '', map { my $name = $parts{$_}; <<"END" } sort keys %parts;
-    location /$name/ {
+my @names = qw(api proxied garbage short long failing slow wordy nowhere);
+my $locations = join '', map { <<"END" } @names;
+    location /$_/ {
         llm_cache on;
         llm_cache_semantic on;
-        llm_cache_embed /embed/$name model=m-1 dimensions=3 timeout=300ms;
+        llm_cache_embed /embed/$_ model=m-1 dimensions=3 timeout=300ms;
         proxy_pass http://llm;
     }
 END

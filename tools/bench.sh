@@ -7,7 +7,7 @@
 #   BENCH_SECONDS=2     how long a turn is
 #   CONNECTIONS=32      of the load generator
 #   ROWS="hits miss"    only these: hits stream packed canon miss off lookup
-#                       workers
+#                       workers flights
 #   FULL=1              1,000,000 entries for "lookup" instead of 100,000
 
 # shellcheck source=tools/lib.sh
@@ -37,7 +37,7 @@ find_cores()
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
-all_rows="hits stream packed canon miss off lookup workers"
+all_rows="hits stream packed canon miss off lookup workers flights"
 
 rounds=${ROUNDS:-5}
 seconds=${BENCH_SECONDS:-2}
@@ -126,6 +126,10 @@ prepare()
         -I "$root/t/reference" "$bench/canon.c" \
         "$root"/t/reference/*.c "$sources"/llm_*.c -ljansson -lcrypto -lz -lm \
         -o "$out/canon"
+
+    # shellcheck disable=SC2086
+    ${CC:-cc} -std=gnu11 -O2 ${CFLAGS:-} -I "$root/t/lib" "$bench/lag.c" \
+        "$root/t/lib/answer.c" -o "$out/lag"
 }
 
 
@@ -200,6 +204,7 @@ for row in $rows; do
     off)      measure_off ;;
     lookup)   measure_lookups ;;
     workers)  measure_workers ;;
+    flights)  measure_flights ;;
     esac
 done
 

@@ -77,12 +77,12 @@ compile()
     done
 
     for file in "$root"/t/unit/*.c "$root"/t/fuzz/*.c \
-                "$root"/t/reference/*.c "$root"/bench/*.c
+                "$root"/t/reference/*.c "$root"/t/lib/*.c "$root"/bench/*.c
     do
         [ -f "$file" ] || continue
 
         "$1" -std=gnu11 -Wall -Wextra -Werror -O2 -I "$sources" \
-            -I "$root/t/reference" \
+            -I "$root/t/reference" -I "$root/t/lib" \
             -c "$file" -o /dev/null || status=1
     done
 

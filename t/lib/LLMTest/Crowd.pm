@@ -120,9 +120,8 @@ sub fault {
 
     if ($self->{body} =~ /"stream":true/) {
         return 'no end' if $text !~ /data: \[DONE\]\n\n\z/;
-        $text = join '', map { eval { from_json($_)
-            ->{choices}[0]{delta}{content} } // '' }
-            $text =~ /^data: (\{.*\})$/mg;
+        $text = join '', $text
+            =~ /^data: \{.*"delta":\{[^}]*"content":"([^"]*)"/mg;
 
     } else {
         $text = eval { from_json($text)->{choices}[0]{message}{content} };

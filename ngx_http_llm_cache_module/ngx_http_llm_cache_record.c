@@ -1,0 +1,421 @@
+#include "ngx_http_llm_cache.h"
+
+
+static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
+static llm_reason_e ngx_http_llm_cache_record_buf(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b);
+static ngx_uint_t ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_buf_t *b);
+static ngx_uint_t ngx_http_llm_cache_broken_off(ngx_http_request_t *r,
+    ngx_buf_t *b);
+static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason);
+static ngx_uint_t ngx_http_llm_cache_may_exceed(
+    ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_store_record(
+    ngx_http_llm_cache_ctx_t *ctx, llm_answer_info_t *info);
+static llm_reason_e ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
+    llm_answer_info_t *info);
+
+
+llm_reason_e
+ngx_http_llm_cache_start_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    size_t      expected;
+    ngx_int_t   rc;
+    llm_buf_t   meta;
+    u_char      head[LLM_RECORD_HEAD];
+
+    ngx_memzero(&meta, sizeof(llm_buf_t));
+
+    if (ngx_http_llm_cache_write_meta(r, ctx, &meta) != NGX_OK) {
+        llm_buf_free(&meta);
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    if (!ctx->unstored) {
+        ctx->answer = llm_answer_create(ctx->route.dialect, ctx->form,
+                                        ctx->conf->finish,
+                                        ctx->conf->zone->max_entry);
+        if (ctx->answer == NULL) {
+            llm_buf_free(&meta);
+            return LLM_REASON_NO_MEMORY;
+        }
+    }
+
+    /* followers read the head before all of it is known */
+
+    ngx_memzero(&ctx->record, sizeof(llm_record_t));
+    ngx_memcpy(ctx->record.key, ctx->key, LLM_KEY_LEN);
+
+    ctx->record.created = ngx_time();
+    ctx->record.expires = ctx->record.created;
+    ctx->record.prompt_tokens = -1;
+    ctx->record.completion_tokens = -1;
+    ctx->record.mark = LLM_RECORD_NO_MARK;
+    ctx->record.meta_len = (uint16_t) meta.len;
+    ctx->record.status = (uint16_t) r->headers_out.status;
+    ctx->record.form = (uint8_t) ctx->form;
+
+    llm_record_encode(&ctx->record, head);
+
+    expected = 0;
+
+    if (ctx->expected >= 0) {
+        expected = LLM_RECORD_HEAD + meta.len + (size_t) ctx->expected;
+    }
+
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ctx->writer.expected = expected;
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key,
+                                            expected, &ctx->writer);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_cache_zone_append(&ctx->writer, head,
+                                            LLM_RECORD_HEAD);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_cache_zone_append(&ctx->writer, meta.data, meta.len);
+    }
+
+    llm_buf_free(&meta);
+
+    if (rc != NGX_OK) {
+        return LLM_REASON_ZONE_FULL;
+    }
+
+    ctx->received = 0;
+    ctx->recording = 1;
+
+    r->filter_need_in_memory = 1;
+
+    return LLM_REASON_NONE;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
+{
+    u_char     *p;
+    ngx_str_t   type;
+
+    type = r->headers_out.content_type;
+
+    /* nginx keeps the charset apart where it has parsed it */
+
+    if (r->headers_out.content_type_len == type.len
+        && r->headers_out.charset.len)
+    {
+        type.len += sizeof("; charset=") - 1 + r->headers_out.charset.len;
+        type.data = ngx_pnalloc(r->pool, type.len);
+        if (type.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_cpymem(type.data, r->headers_out.content_type.data,
+                       r->headers_out.content_type.len);
+        p = ngx_cpymem(p, "; charset=", sizeof("; charset=") - 1);
+        ngx_memcpy(p, r->headers_out.charset.data,
+                   r->headers_out.charset.len);
+    }
+
+    if (llm_record_add_meta(meta, LLM_META_CONTENT_TYPE,
+                            ngx_http_llm_cache_view(&type))
+        != 0
+        || llm_record_add_meta(meta, LLM_META_MODEL,
+                               ngx_http_llm_cache_view(&ctx->model))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_llm_cache_semantic_save(ctx, meta) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_llm_cache_save_headers(r, meta);
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_record(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
+{
+    llm_reason_e  reason;
+
+    reason = ngx_http_llm_cache_record_buf(ctx, b);
+
+    if (reason == LLM_REASON_NONE && ngx_http_llm_cache_broken_off(r, b)) {
+        reason = LLM_REASON_TRUNCATED;
+    }
+
+    if (reason != LLM_REASON_NONE) {
+        ngx_http_llm_cache_refuse(ctx, reason);
+        return 0;
+    }
+
+    if (ngx_http_llm_cache_whole(ctx, b)) {
+        ngx_http_llm_cache_finish_record(ctx);
+    }
+
+    return 1;
+}
+
+
+/*
+ * With all bytes of the length that was told there is nothing to wait for:
+ * nginx may still wait for the upstream's close, and the client may leave
+ * meanwhile.  To nginx the end of a subrequest is not the last buffer.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
+{
+    return b->last_buf || ctx->received == ctx->expected
+           || (ctx->background && b->sync && b->last_in_chain);
+}
+
+
+/*
+ * After the last bytes of an upstream that has failed nginx sends a flush.  Who
+ * follows cannot wait for the request's end, which a slow client puts off.
+ */
+
+static ngx_uint_t
+ngx_http_llm_cache_broken_off(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    return b->flush && !b->last_buf && ngx_buf_size(b) == 0
+           && r->upstream && r->upstream->header_sent
+           && r->upstream->cleanup == NULL;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
+{
+    size_t        len;
+    llm_reason_e  reason;
+
+    if (ngx_buf_size(b) == 0) {
+        return LLM_REASON_NONE;
+    }
+
+    if (!ngx_buf_in_memory(b)) {
+        return LLM_REASON_BODY_READ;
+    }
+
+    len = b->last - b->pos;
+
+    ctx->received += len;
+
+    if (ctx->received > (off_t) ctx->conf->zone->max_entry
+        && !ngx_http_llm_cache_may_exceed(ctx))
+    {
+        return LLM_REASON_ENTRY_SIZE;
+    }
+
+    if (ctx->answer) {
+        reason = llm_answer_feed(ctx->answer, b->pos, len);
+
+        if (reason != LLM_REASON_NONE
+            && !ngx_http_llm_cache_share_on(ctx, reason))
+        {
+            return reason;
+        }
+    }
+
+    if (ngx_http_llm_cache_zone_append(&ctx->writer, b->pos, len) != NGX_OK) {
+        return LLM_REASON_ZONE_FULL;
+    }
+
+    return LLM_REASON_NONE;
+}
+
+
+/* an answer that will not be stored goes on for those who follow it */
+
+static ngx_uint_t
+ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason)
+{
+    if (ngx_http_llm_cache_leads(&ctx->writer) == NULL
+        || ngx_http_llm_cache_flight_close(&ctx->writer) == 0)
+    {
+        return 0;
+    }
+
+    ctx->unstored = 1;
+    ctx->reason = reason;
+
+    llm_answer_free(ctx->answer);
+    ctx->answer = NULL;
+
+    return 1;
+}
+
+
+/* an answer too large to be stored, up to a part of the zone */
+
+static ngx_uint_t
+ngx_http_llm_cache_may_exceed(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->form == LLM_FORM_JSON
+        || ctx->received > (off_t) (ctx->conf->zone->shards[0].size / 4))
+    {
+        return 0;
+    }
+
+    return ctx->unstored
+           || ngx_http_llm_cache_share_on(ctx, LLM_REASON_ENTRY_SIZE);
+}
+
+
+void
+ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
+{
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_end(&ctx->writer,
+                                      reason == LLM_REASON_TRUNCATED
+                                      ? NGX_HTTP_LLM_CACHE_FAILED
+                                      : NGX_HTTP_LLM_CACHE_ALONE);
+    }
+
+    ctx->reason = reason;
+    ctx->recording = 0;
+    ctx->may_store = 0;
+
+    llm_answer_free(ctx->answer);
+    ctx->answer = NULL;
+
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+}
+
+
+/* the response has come to its end: a few microseconds, whatever its size */
+
+static void
+ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char             head[LLM_RECORD_HEAD];
+    llm_reason_e       reason;
+    llm_answer_info_t  info;
+
+    reason = ngx_http_llm_cache_complete(ctx, &info);
+
+    llm_record_encode(&ctx->record, head);
+
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_closing(&ctx->writer);
+    }
+
+    ngx_http_llm_cache_zone_write(&ctx->writer, 0, head, LLM_RECORD_HEAD);
+
+    if (reason == LLM_REASON_NONE) {
+        reason = ngx_http_llm_cache_store_record(ctx, &info);
+    }
+
+    if (reason != LLM_REASON_NONE) {
+
+        /* what is whole is of use to those who wait for it */
+
+        if (reason != LLM_REASON_TRUNCATED
+            && ngx_http_llm_cache_leads(&ctx->writer))
+        {
+            ngx_http_llm_cache_flight_end(&ctx->writer,
+                                          NGX_HTTP_LLM_CACHE_ENDED);
+            ngx_http_llm_cache_zone_abandon(&ctx->writer);
+        }
+
+        ngx_http_llm_cache_refuse(ctx, reason);
+    }
+
+    ctx->recording = 0;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
+    llm_answer_info_t *info)
+{
+    if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
+                                       ctx->record.created,
+                                       ctx->record.expires,
+                                       llm_evict_weight(info->prompt_tokens,
+                                                     info->completion_tokens,
+                                                     ctx->writer.len))
+        != NGX_OK)
+    {
+        return LLM_REASON_ZONE_FULL;
+    }
+
+    ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
+
+    if (!info->tools) {
+        ngx_http_llm_cache_semantic_stored(ctx);
+    }
+
+    return LLM_REASON_NONE;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
+    llm_answer_info_t *info)
+{
+    llm_reason_e   reason;
+    llm_record_t  *rec;
+
+    ngx_memzero(info, sizeof(llm_answer_info_t));
+
+    info->prompt_tokens = -1;
+    info->completion_tokens = -1;
+    info->mark = SIZE_MAX;
+
+    if (ctx->expected >= 0 && ctx->received != ctx->expected) {
+        reason = LLM_REASON_TRUNCATED;
+
+    } else if (ctx->unstored) {
+        reason = ctx->reason;
+
+    } else {
+        reason = llm_answer_end(ctx->answer, info);
+
+        if (reason != LLM_REASON_NONE) {
+            info->mark = SIZE_MAX;
+            info->usage.start = 0;
+            info->usage.end = 0;
+        }
+    }
+
+    if (reason == LLM_REASON_NONE) {
+        ctx->prompt_tokens = info->prompt_tokens;
+        ctx->completion_tokens = info->completion_tokens;
+    }
+
+    rec = &ctx->record;
+
+    rec->created = ngx_time();
+    rec->expires = rec->created + ctx->lifetime;
+    rec->prompt_tokens = (int32_t) ngx_min(info->prompt_tokens, INT32_MAX);
+    rec->completion_tokens = (int32_t) ngx_min(info->completion_tokens,
+                                               INT32_MAX);
+    rec->body_len = (uint32_t) ctx->received;
+    rec->usage_start = (uint32_t) info->usage.start;
+    rec->usage_end = (uint32_t) info->usage.end;
+    rec->mark = (info->mark == SIZE_MAX) ? LLM_RECORD_NO_MARK
+                                         : (uint32_t) info->mark;
+    rec->mark_empty = info->mark_empty;
+    rec->has_usage = info->has_usage;
+    rec->usage_asked = ctx->ask.include_usage;
+
+    return reason;
+}
