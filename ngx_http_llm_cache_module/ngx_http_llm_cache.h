@@ -492,6 +492,16 @@ ngx_http_llm_cache_fresh(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
+/* whether followers get the answer as it comes; else they wait for its end */
+
+static ngx_inline ngx_uint_t
+ngx_http_llm_cache_streams(ngx_http_llm_cache_ctx_t *ctx)
+{
+    return ctx->record.form != LLM_FORM_JSON
+           && ctx->record.status == NGX_HTTP_OK;
+}
+
+
 static ngx_inline llm_str_t
 ngx_http_llm_cache_view(ngx_str_t *s)
 {

@@ -145,9 +145,7 @@ ngx_http_llm_cache_decide_head(ngx_http_request_t *r,
         ctx->reason = reason;
     }
 
-    /* who follows an error waits for its end */
-
-    if (r->headers_out.status == NGX_HTTP_OK) {
+    if (ngx_http_llm_cache_streams(ctx)) {
         ngx_http_llm_cache_flight_publish(w);
     }
 

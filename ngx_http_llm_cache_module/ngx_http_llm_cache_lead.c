@@ -307,7 +307,7 @@ ngx_http_llm_cache_lead_take(ngx_http_request_t *r,
         out = &cl->next;
     }
 
-    if (ctx->recording && ctx->record.status == NGX_HTTP_OK) {
+    if (ctx->recording && ngx_http_llm_cache_streams(ctx)) {
         ngx_http_llm_cache_flight_publish(&ctx->writer);
     }
 
@@ -390,7 +390,9 @@ ngx_http_llm_cache_lead_stalled(ngx_http_request_t *r,
         ctx->lag = 0;
     }
 
-    if (ctx->busy == NULL || c->sent != ctx->sent || c->write->delayed) {
+    if (ctx->busy == NULL || ctx->sent_at == 0 || c->sent != ctx->sent
+        || c->write->delayed || c->data != r)
+    {
         ctx->sent = c->sent;
         ctx->sent_at = ngx_current_msec;
         return 0;

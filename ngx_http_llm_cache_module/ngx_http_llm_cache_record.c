@@ -186,8 +186,8 @@ ngx_http_llm_cache_whole(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
 
 
 /*
- * After the last bytes of an upstream that has failed nginx sends a flush.  Who
- * follows cannot wait for the request's end, which a slow client puts off.
+ * After the last bytes of an upstream that has failed nginx sends a flush.
+ * Who follows cannot wait for the request's end, which a slow client puts off.
  */
 
 static ngx_uint_t

@@ -21,7 +21,7 @@ my $flights = LLMTest::Flights->new(
     }
     location /tiny/ {
         llm_cache on zone=tiny;
-        llm_cache_valid 1s;
+        llm_cache_valid 3s;
         proxy_pass http://flown/;
     }
 END

@@ -15,7 +15,7 @@ my $ROUNDS = 50;
 my $flights = LLMTest::Flights->new(server => <<'END');
     location /timeout/ {
         llm_cache on zone=flights;
-        llm_cache_valid 1s;
+        llm_cache_valid 3s;
         llm_cache_lock_timeout 200ms;
         proxy_pass http://flown/;
     }

@@ -95,16 +95,23 @@ for my $prefix ('', '/buffered', '/unbuffered', '/rate') {
 
 {
     my @request = ('/lingering' . chat_uri(), chat('lingering',
-        stream => json_true), mock => { repeat => 8000, pace => 0.02 });
-    my @crowds = (crowd($nginx, 1, \@request, rcvbuf => 4096, late => 10_000),
-        crowd($nginx, 3, \@request, rcvbuf => 4096, late => 10_000),
-        crowd($nginx, 3, \@request));
+        stream => json_true), mock => { repeat => 8000,
+        hold => [400, 'lingering'] });
+    my @slow = (crowd($nginx, 1, \@request, rcvbuf => 4096, late => 4000));
 
-    is(join("\n", crowd_faults(@crowds)), '', 'lingering: no faults');
-    is($crowds[$_]->count(end => 'cut'), [1, 3]->[$_],
-        'lingering: dropped') or diag(join "\n", $crowds[$_]->summary)
-        for 0, 1;
-    is($crowds[2]->count(end => 'whole'), 3, 'lingering: the others');
+    $mock->wait_for(sub { $mock->waiting('lingering') });
+    push @slow, crowd($nginx, 3, \@request, rcvbuf => 4096, late => 4000);
+
+    my $quick = crowd($nginx, 3, \@request);
+
+    is($slow[1]->count(end => 'cut'), 3, 'lingering: followers are dropped')
+        or diag(join "\n", $slow[1]->summary);
+    $mock->release('lingering');
+    is($slow[0]->count(end => 'cut'), 1, 'lingering: so is the leader')
+        or diag(join "\n", $slow[0]->summary);
+    is(join("\n", crowd_faults(@slow, $quick)), '', 'lingering: no faults');
+    is($quick->count(end => 'whole'), 3, 'lingering: the others')
+        or diag(join "\n", $quick->summary);
     grounded('lingering');
 }
 

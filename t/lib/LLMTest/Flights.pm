@@ -38,7 +38,7 @@ sub new {
     }
     location /flights/ {
         llm_cache on zone=flights;
-        llm_cache_valid 1s;
+        llm_cache_valid 3s;
         proxy_pass http://flown/;
     }
     $server
@@ -121,7 +121,7 @@ sub rounds {
 
     my $before = $self->settle(@numbers);
 
-    pause(2.1);
+    pause(3.1);
 
     for my $number (@numbers) {
         my @crowds = $round->($number, \@faults);
