@@ -109,8 +109,9 @@ refused('no directory', qr/tokenizer\.json cannot be opened/,
 
 refused("llm_cache_semantic $_",
     qr/invalid value ".*" in "llm_cache_semantic"/, "llm_cache_semantic $_;")
-    for 'maybe', 'on threshold=0', 'on threshold=2', 'on threshold=x', 'off threshold=1', 'on guards=', 'on guards=nonsense',
-    'on guards=all,-', 'on nonsense';
+    for 'maybe', 'on threshold=0', 'on threshold=2', 'on threshold=x',
+    'off threshold=1', 'on guards=', 'on guards=nonsense', 'on guards=all,-',
+    'on nonsense';
 refused("llm_cache_embed $_", qr/invalid value ".*" in "llm_cache_embed"/,
     "llm_cache_embed $_;") for 'static', 'lexical x', 'nonsense';
 
