@@ -218,6 +218,7 @@ typedef struct {
     unsigned                     following:1;
     unsigned                     tailing:1;  /* the head has been sent */
     unsigned                     alone:1;    /* it takes part in no flight */
+    unsigned                     asked:1;    /* for its question */
     unsigned                     similar:1;  /* will do as well */
     unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */

@@ -566,7 +566,7 @@ static ngx_int_t
 ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    if (ctx->semantic == NULL) {
+    if (!ctx->asked) {
         ngx_http_llm_cache_semantic_ask(r, ctx);
 
         if (ctx->semantic && !ctx->semantic->ready

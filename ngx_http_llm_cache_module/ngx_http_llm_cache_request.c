@@ -118,6 +118,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->waiter.data = NULL;
     ctx->by_request = 0;
     ctx->only_if_cached = 0;
+    ctx->asked = 0;
     ctx->embedded = 0;
     ctx->similar = 0;
     ctx->semantic = NULL;

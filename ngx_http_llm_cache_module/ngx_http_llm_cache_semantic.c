@@ -20,7 +20,7 @@ static ngx_int_t ngx_http_llm_cache_semantic_meta(
     ngx_http_llm_cache_ctx_t *ctx, llm_str_t *text);
 
 
-/* finds the request's question, where it has one: ctx->semantic */
+/* finds the request's question, where it has one, once: ctx->semantic */
 
 void
 ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
@@ -34,9 +34,11 @@ ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
     llm_reason_e                    reason;
     ngx_http_llm_cache_semantic_t  *s;
 
-    if (!ctx->conf->semantic.enable || ctx->conf->key || ctx->semantic) {
+    if (!ctx->conf->semantic.enable || ctx->conf->key || ctx->asked) {
         return;
     }
+
+    ctx->asked = 1;
 
     reason = ngx_http_llm_cache_gather(r, ngx_min(ctx->conf->max_body,
                                                   LLM_QUESTION_BODY),
