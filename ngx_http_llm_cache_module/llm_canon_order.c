@@ -384,6 +384,7 @@ llm_canon_text(const llm_canon_t *c, llm_buf_t *text)
 {
     llm_canon_sink_t  sink;
 
+    sink.md = NULL;
     sink.text = text;
 
     llm_canon_all(&sink, c);

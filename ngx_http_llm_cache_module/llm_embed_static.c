@@ -343,6 +343,7 @@ llm_static_tensor(llm_static_load_t *load, const llm_static_t *model,
                                "known type or shape", name);
     }
 
+    sides[0] = 0;
     sides[1] = 1;
 
     for (i = 0; i < json_array_size(shape); i++) {

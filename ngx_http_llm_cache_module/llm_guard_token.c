@@ -285,7 +285,7 @@ llm_split_identifier(const unsigned char *p, size_t len)
             return 0;
         }
 
-        if (memchr("_@\\#{}|", p[i], 7)) {
+        if (strchr("_@\\#{}|", p[i])) {
             return len > 1;
         }
 
