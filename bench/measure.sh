@@ -9,7 +9,8 @@
 # or "row, contender, rate, bytes per second", or "row, contender, missing,
 # why", or "row, contender, lag, upstream calls, equal answers, events, p50,
 # p99, longest in microseconds", or "row, contender, calls, upstream calls,
-# equal answers".
+# equal answers", or "row, contender, latency, p50 and p99 in microseconds,
+# requests per second, upstream calls".
 
 serial=0
 
@@ -109,7 +110,7 @@ burst()
 
     after=$(processor_time "$name")
 
-    read -r requests microseconds bytes errors p99 last \
+    read -r requests microseconds bytes errors p99 last p50 \
         < <(sed -n 's/^result //p' "$run/wrk.log") \
         || { cat "$run/wrk.log" >&2; die "the load generator failed"; }
 
@@ -411,4 +412,46 @@ fly()
 
     printf '%s\tllm_cache\t%s\t%s\n' "$row" "$kind" \
         "$(tr ' ' '\t' <"$run/lag.out")" >>"$samples"
+}
+
+
+# so many answers that memory, a small zone, has hardly any of them; then the
+# same values from Redis itself, over as many connections
+
+measure_redis()
+{
+    local path=/redis/v1/chat/completions file=$bodies/request-small.json
+    local count=20000 round key port=${server_port[redis]}
+
+    if [ -n "${server_missing[redis]:-}" ]; then
+        printf 'redis\tllm_cache\tmissing\t%s\n' "${server_missing[redis]}" \
+            >>"$samples"
+        return
+    fi
+
+    progress "redis"
+    fill_zone ours $path "$file" $count
+    fill_zone ours $path "$file" $count
+
+    numbered_request "$file" 7
+    ask ours $path "$run/request"
+    key=llm:$(sed -n 's/\r$//; s/^X-LLM-Cache-Key: //p' "$run/head")
+
+    for ((round = 1; round <= rounds; round++)); do
+
+        burst ours $path "$seconds" among "$file" $count $round
+
+        printf 'redis\tllm_cache\tlatency\t%s\t%s\t%s\t%s\n' "$p50" "$p99" \
+            "$(awk "BEGIN { print $requests / ($microseconds / 1e6) }")" \
+            "$called" >>"$samples"
+
+        taskset -c "$load_core" redis-benchmark -p "$port" \
+            -c "$connections" -n 100000 --csv GET "$key" >"$run/redis.csv" \
+            2>"$run/redis.err" || die "redis-benchmark failed"
+
+        awk -F '[",]+' '$2 ~ /^GET/ {
+            printf "redis\tget\tlatency\t%d\t%d\t%s\t0\n", $6 * 1000,
+                $8 * 1000, $3
+        }' "$run/redis.csv" >>"$samples"
+    done
 }

@@ -138,6 +138,9 @@ sub read_samples
         } elsif ($value[0] eq 'rate') {
             push @{$to->{rates}}, $value[1] / 1e6;
 
+        } elsif ($value[0] eq 'latency') {
+            push @{$to->{latencies}}, [@value[1 .. $#value]];
+
         } elsif ($value[0] =~ /^(?:lag|calls)$/) {
             push @{$to->{flights}}, [@value[1 .. $#value]];
 
@@ -349,6 +352,61 @@ sub print_flights
 }
 
 
+# the latency of a hit in Redis, and of a bare GET
+
+sub evaluate_redis
+{
+    my ($samples) = @_;
+
+    my %all = (id => 'redis', title => 'hit in Redis: 1.7 KB answer',
+        goal => 1.3);
+
+    return { %all, missing => $samples->{llm_cache}{missing} }
+        if $samples->{llm_cache}{missing};
+
+    for my $name (qw(llm_cache get)) {
+        my $rounds = $samples->{$name}{latencies};
+
+        @{$all{$name}}{qw(p50_ms p99_ms rate called)} = map { my $at = $_;
+            median(map { $_->[$at] / ($at < 2 ? 1000 : 1) } @$rounds) } 0 .. 3;
+    }
+
+    $all{ratio} = $all{llm_cache}{p50_ms} / $all{get}{p50_ms};
+    $all{met} = $all{ratio} <= $all{goal} ? JSON::PP::true : JSON::PP::false;
+
+    return \%all;
+}
+
+
+sub print_redis
+{
+    my ($row) = @_;
+
+    printf "\n%-38s %9s %8s %8s %7s  %-7s %s\n", $row->{title}, 'req/s',
+        'p50 ms', 'p99 ms', 'ratio', 'goal', 'met';
+
+    if ($row->{missing}) {
+        printf "  %-36s %9s\n", 'llm_cache', $row->{missing};
+        return;
+    }
+
+    for (['llm_cache', '  llm_cache'], ['get', '  redis-benchmark GET']) {
+        my ($name, $title) = @$_;
+        my $of = $row->{$name};
+
+        printf "%-38s %9s %8.2f %8.2f %7s  %-7s %s\n", $title,
+            commas($of->{rate}), @{$of}{qw(p50_ms p99_ms)}, $name eq 'get'
+            ? (number('%.2f', $row->{ratio}), "<= $row->{goal}",
+            $row->{met} ? 'yes' : 'NO') : ('', '', '');
+    }
+
+    printf "  (%d upstream calls)\n", $row->{llm_cache}{called}
+        if $row->{llm_cache}{called};
+
+    return;
+}
+
+
 my $samples = read_samples();
 my @results = map { evaluate($_, $samples->{$_->{id}}) }
     grep { $samples->{$_->{id}} } @rows;
@@ -385,7 +443,12 @@ for my $row (@flown) {
     print_flights($row);
 }
 
+my @redis = $samples->{redis} ? evaluate_redis($samples->{redis}) : ();
+
+print_redis($_) for @redis;
+
 open my $file, '>', "$dir/results.json" or die "$dir/results.json: $!\n";
 print {$file} JSON::PP->new->utf8->canonical->pretty->encode({
-    machine => \%machine, rows => \@results, flights => \@flown });
+    machine => \%machine, rows => \@results, flights => \@flown,
+    redis => \@redis });
 close $file or die "$dir/results.json: $!\n";

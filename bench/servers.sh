@@ -99,6 +99,7 @@ start_nginx()
         [PORT]=${server_port[$name]}
         [UPSTREAM]=${server_port[upstream]}
         [FLOWN]=${server_port[flown]}
+        [REDIS]=${server_port[redis]}
         [ANSWER]=$(quoted "$bodies/answer.json")
         [TINY]=$(quoted "$bodies/answer-tiny.json")
         [BODIES]=$bodies
@@ -138,12 +139,36 @@ start_varnish()
 }
 
 
+start_redis()
+{
+    take_port redis
+    mkdir -p "$run/redis"
+
+    taskset -c "$upstream_core" redis-server --port "${server_port[redis]}" \
+        --bind 127.0.0.1 --save '' --appendonly no --dir "$run/redis" \
+        >"$run/redis/output" 2>&1 8>&- &
+    server_pid[redis]=$!
+
+    wait_for_port "$!" "${server_port[redis]}"
+}
+
+
 start_servers()
 {
     local load="load_module $build/$module;"
 
-    find_ports 10
+    find_ports 12
     take_port flown
+
+    if ! command -v redis-server >/dev/null \
+       || ! command -v redis-benchmark >/dev/null
+    then
+        take_port redis
+        server_missing[redis]="not installed"
+
+    elif ! start_redis; then
+        server_missing[redis]="does not start"
+    fi
 
     start_nginx upstream upstream "$upstream_core" 1 || cannot_start upstream
     start_nginx plain plain "$server_core" 1 || cannot_start plain

@@ -124,10 +124,21 @@ llm_pos_dropped(llm_dialect_e id, llm_pos_e pos, llm_str_t name,
 
     switch (pos) {
 
+    case LLM_POS_TOOL:
+
+        /* how its input is streamed, where it is */
+
+        if ((type == JSON_TRUE || type == JSON_FALSE)
+            && llm_text_is(name, "eager_input_streaming"))
+        {
+            return 1;
+        }
+
+        /* fall through */
+
     case LLM_POS_TOP:
     case LLM_POS_PART:
     case LLM_POS_RESULT_PART:
-    case LLM_POS_TOOL:
         return (type == JSON_OBJECT || type == JSON_NULL)
                && llm_text_is(name, "cache_control");
 

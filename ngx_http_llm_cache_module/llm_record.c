@@ -19,6 +19,7 @@
 #define LLM_RECORD_AT_META_LEN    80
 #define LLM_RECORD_AT_STATUS      82
 #define LLM_RECORD_AT_CODING      84
+#define LLM_RECORD_AT_ASK         85
 #define LLM_RECORD_AT_PACKED_LEN  88
 #define LLM_RECORD_AT_CHECK       92
 
@@ -85,6 +86,7 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     llm_record_put(head + LLM_RECORD_AT_META_LEN, 2, rec->meta_len);
     llm_record_put(head + LLM_RECORD_AT_STATUS, 2, rec->status);
     llm_record_put(head + LLM_RECORD_AT_CODING, 1, rec->coding);
+    llm_record_put(head + LLM_RECORD_AT_ASK, 1, rec->ask);
     llm_record_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
     llm_record_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
 }
@@ -130,6 +132,7 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
                                               2);
     rec->status = (uint16_t) llm_record_get(head + LLM_RECORD_AT_STATUS, 2);
     rec->coding = (uint8_t) llm_record_get(head + LLM_RECORD_AT_CODING, 1);
+    rec->ask = (uint8_t) llm_record_get(head + LLM_RECORD_AT_ASK, 1);
     rec->packed_len = (uint32_t)
                       llm_record_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
     rec->check = (uint32_t) llm_record_get(head + LLM_RECORD_AT_CHECK, 4);

@@ -11,11 +11,12 @@
 
 #include "llm_codec.h"
 #include "llm_core.h"
+#include "llm_dialect.h"
 #include "llm_json.h"
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  2
+#define LLM_RECORD_VERSION  3
 #define LLM_RECORD_HEAD     96
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
@@ -38,6 +39,8 @@ typedef struct {
     uint16_t              status;
     uint8_t               form;              /* llm_form_e */
     uint8_t               coding;            /* llm_coding_e */
+    uint8_t               ask;               /* LLM_ASK_*: how it was asked
+                                                for */
 
     uint32_t              packed_len;        /* 0 where it is not packed */
     uint32_t              check;             /* llm_codec_check() of that */

@@ -1,8 +1,3 @@
-#include <limits.h>
-#include <stdlib.h>
-
-#include <openssl/evp.h>
-
 #include "llm_state.h"
 
 
@@ -29,11 +24,6 @@
 #define LLM_STATE_AT_SUM         24
 
 #define LLM_STATE_MAGIC_LEN      (sizeof(LLM_STATE_MAGIC) - 1)
-
-
-struct llm_state_sum_s {
-    EVP_CIPHER_CTX       *ctx;
-};
 
 
 /* the parts of a file that the reader tells from one another */
@@ -82,82 +72,12 @@ llm_state_get(const unsigned char *p, size_t size)
 }
 
 
-static void
-llm_state_sum_free(llm_state_sum_t *sum)
-{
-    if (sum) {
-        EVP_CIPHER_CTX_free(sum->ctx);
-        free(sum);
-    }
-}
-
-
-static llm_state_sum_t *
-llm_state_sum_create(void)
-{
-    llm_state_sum_t  *sum;
-
-    static const unsigned char  key[16], nonce[12];
-
-    sum = malloc(sizeof(llm_state_sum_t));
-    if (sum == NULL) {
-        return NULL;
-    }
-
-    sum->ctx = EVP_CIPHER_CTX_new();
-
-    if (sum->ctx == NULL
-        || EVP_EncryptInit_ex(sum->ctx, EVP_aes_128_gcm(), NULL, key, nonce)
-           != 1)
-    {
-        llm_state_sum_free(sum);
-        return NULL;
-    }
-
-    return sum;
-}
-
-
-static int
-llm_state_sum_add(llm_state_sum_t *sum, const unsigned char *p, size_t len)
-{
-    int  n;
-
-    if (len == 0) {
-        return 0;
-    }
-
-    if (len > INT_MAX) {
-        return -1;
-    }
-
-    return EVP_EncryptUpdate(sum->ctx, NULL, &n, p, (int) len) == 1 ? 0 : -1;
-}
-
-
-static int
-llm_state_sum_end(llm_state_sum_t *sum, unsigned char *out)
-{
-    int  n;
-
-    if (EVP_EncryptFinal_ex(sum->ctx, out, &n) != 1
-        || EVP_CIPHER_CTX_ctrl(sum->ctx, EVP_CTRL_AEAD_GET_TAG, LLM_STATE_SUM,
-                               out)
-           != 1)
-    {
-        return -1;
-    }
-
-    return 0;
-}
-
-
 int
 llm_state_begin(llm_state_writer_t *w, uint64_t now, unsigned char *head)
 {
     memset(w, 0, sizeof(llm_state_writer_t));
 
-    w->sum = llm_state_sum_create();
+    w->sum = llm_sum_create();
     if (w->sum == NULL) {
         return -1;
     }
@@ -170,7 +90,7 @@ llm_state_begin(llm_state_writer_t *w, uint64_t now, unsigned char *head)
 
     w->length = LLM_STATE_HEAD;
 
-    return llm_state_sum_add(w->sum, head, LLM_STATE_HEAD);
+    return llm_sum_add(w->sum, head, LLM_STATE_HEAD);
 }
 
 
@@ -191,7 +111,7 @@ llm_state_entry(llm_state_writer_t *w, const llm_state_entry_t *entry,
     w->count++;
     w->length += LLM_STATE_ENTRY;
 
-    return llm_state_sum_add(w->sum, head, LLM_STATE_ENTRY);
+    return llm_sum_add(w->sum, head, LLM_STATE_ENTRY);
 }
 
 
@@ -200,7 +120,7 @@ llm_state_data(llm_state_writer_t *w, llm_str_t data)
 {
     w->length += data.len;
 
-    return llm_state_sum_add(w->sum, data.data, data.len);
+    return llm_sum_add(w->sum, data.data, data.len);
 }
 
 
@@ -214,18 +134,18 @@ llm_state_end(llm_state_writer_t *w, unsigned char *tail)
     llm_state_put(tail + LLM_STATE_AT_COUNT, 8, w->count);
     llm_state_put(tail + LLM_STATE_AT_LENGTH, 8, w->length);
 
-    if (llm_state_sum_add(w->sum, tail, LLM_STATE_AT_SUM) != 0) {
+    if (llm_sum_add(w->sum, tail, LLM_STATE_AT_SUM) != 0) {
         return -1;
     }
 
-    return llm_state_sum_end(w->sum, tail + LLM_STATE_AT_SUM);
+    return llm_sum_end(w->sum, tail + LLM_STATE_AT_SUM);
 }
 
 
 void
 llm_state_writer_free(llm_state_writer_t *w)
 {
-    llm_state_sum_free(w->sum);
+    llm_sum_free(w->sum);
     w->sum = NULL;
 }
 
@@ -249,7 +169,7 @@ llm_state_reader_init(llm_state_reader_t *r)
 {
     memset(r, 0, sizeof(llm_state_reader_t));
 
-    r->sum = llm_state_sum_create();
+    r->sum = llm_sum_create();
 
     return r->sum ? 0 : -1;
 }
@@ -258,7 +178,7 @@ llm_state_reader_init(llm_state_reader_t *r)
 void
 llm_state_reader_free(llm_state_reader_t *r)
 {
-    llm_state_sum_free(r->sum);
+    llm_sum_free(r->sum);
     r->sum = NULL;
 }
 
@@ -386,7 +306,7 @@ llm_state_read_bytes(llm_state_reader_t *r, llm_str_t *piece)
     r->data.data = piece->data;
     r->data.len = piece->len < r->left ? piece->len : r->left;
 
-    if (llm_state_sum_add(r->sum, r->data.data, r->data.len) != 0) {
+    if (llm_sum_add(r->sum, r->data.data, r->data.len) != 0) {
         r->at = LLM_STATE_AT_END;
         return LLM_STATE_FAILED;
     }
@@ -415,7 +335,7 @@ llm_state_read_head(llm_state_reader_t *r)
         return LLM_STATE_TORN;
     }
 
-    if (llm_state_sum_add(r->sum, r->buf, LLM_STATE_HEAD) != 0) {
+    if (llm_sum_add(r->sum, r->buf, LLM_STATE_HEAD) != 0) {
         return LLM_STATE_FAILED;
     }
 
@@ -450,7 +370,7 @@ llm_state_read_entry(llm_state_reader_t *r)
         return LLM_STATE_TORN;
     }
 
-    if (llm_state_sum_add(r->sum, p, sizeof(r->buf)) != 0) {
+    if (llm_sum_add(r->sum, p, sizeof(r->buf)) != 0) {
         return LLM_STATE_FAILED;
     }
 
@@ -470,8 +390,8 @@ llm_state_read_tail(llm_state_reader_t *r)
 
     r->length += LLM_STATE_TAIL;
 
-    if (llm_state_sum_add(r->sum, r->buf, LLM_STATE_AT_SUM) != 0
-        || llm_state_sum_end(r->sum, sum) != 0)
+    if (llm_sum_add(r->sum, r->buf, LLM_STATE_AT_SUM) != 0
+        || llm_sum_end(r->sum, sum) != 0)
     {
         return LLM_STATE_FAILED;
     }

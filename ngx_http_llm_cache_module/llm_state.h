@@ -5,8 +5,7 @@
  * are little-endian; nothing in it depends on how the zone was laid out.
  *
  * Writer and reader work on pieces of any length and keep no more than a
- * head's worth of bytes.  The checksum is AES-GMAC under a known key: it finds
- * damage, not forgery.
+ * head's worth of bytes.  The checksum is that of llm_sum.h.
  */
 
 
@@ -17,6 +16,7 @@
 #include "llm_core.h"
 #include "llm_key.h"
 #include "llm_record.h"
+#include "llm_sum.h"
 
 
 #define LLM_STATE_VERSION  1
@@ -25,7 +25,7 @@
 #define LLM_STATE_HEAD     24
 #define LLM_STATE_ENTRY    80
 #define LLM_STATE_TAIL     40
-#define LLM_STATE_SUM      16
+#define LLM_STATE_SUM      LLM_SUM_LEN
 
 
 /* what a zone knows about a record */
@@ -46,11 +46,8 @@ typedef struct {
 } llm_state_entry_t;
 
 
-typedef struct llm_state_sum_s  llm_state_sum_t;
-
-
 typedef struct {
-    llm_state_sum_t      *sum;
+    llm_sum_t            *sum;
     uint64_t              count;
     uint64_t              length;
 } llm_state_writer_t;
@@ -75,7 +72,7 @@ typedef struct {
     uint64_t              count;             /* of records so far */
     uint64_t              length;            /* of the file so far */
 
-    llm_state_sum_t      *sum;
+    llm_sum_t            *sum;
     uint32_t              left;              /* of the record */
     unsigned              at;                /* the part that is next */
     unsigned              n;                 /* bytes in buf */

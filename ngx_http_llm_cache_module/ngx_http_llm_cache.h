@@ -15,6 +15,7 @@
 #include "llm_answer.h"
 #include "llm_body.h"
 #include "llm_control.h"
+#include "llm_convert.h"
 #include "llm_dialect.h"
 #include "llm_evict.h"
 #include "llm_fingerprint.h"
@@ -22,6 +23,7 @@
 #include "llm_reason.h"
 #include "llm_record.h"
 #include "ngx_http_llm_cache_pack.h"
+#include "ngx_http_llm_cache_redis.h"
 #include "ngx_http_llm_cache_semantic.h"
 #include "ngx_http_llm_cache_wake.h"
 #include "ngx_http_llm_cache_zone.h"
@@ -37,6 +39,11 @@
 
 /* beside nginx's own NGX_HTTP_UPSTREAM_FT_...: a provider is overloaded */
 #define NGX_HTTP_LLM_CACHE_FT_HTTP_529      0x01000000
+
+#define NGX_HTTP_LLM_CACHE_MAX_VARIANTS     100
+
+/* events per second */
+#define NGX_HTTP_LLM_CACHE_MAX_RATE         1000000
 
 #define NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS  1
 #define NGX_HTTP_LLM_CACHE_SCOPE_SHARED       2
@@ -60,6 +67,7 @@ typedef struct {
     ngx_array_t                  zones;      /* of zone_t * */
     ngx_array_t                  models;     /* of model_t */
     ngx_http_llm_cache_zone_t   *implicit;
+    ngx_array_t                  redises;    /* of redis_t * */
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *thread_pool;
@@ -95,9 +103,12 @@ typedef struct {
     ngx_uint_t                   use_stale;  /* NGX_HTTP_UPSTREAM_FT_... */
     time_t                       stale;
     ngx_flag_t                   background_update;
+    ngx_http_llm_cache_redis_t  *redis;
     ngx_flag_t                   ignore_client_abort;
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
+    ngx_uint_t                   variants;   /* answers of one key */
+    ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
     ngx_http_llm_cache_semantic_conf_t  semantic;
 } ngx_http_llm_cache_loc_conf_t;
@@ -125,6 +136,11 @@ typedef struct {
 /* a body to be read, perhaps by a thread */
 
 typedef struct ngx_http_llm_cache_work_s  ngx_http_llm_cache_work_t;
+
+/* see ngx_http_llm_cache_convert.c */
+
+typedef struct ngx_http_llm_cache_conversion_s
+    ngx_http_llm_cache_conversion_t;
 
 struct ngx_http_llm_cache_work_s {
     void                       (*handler)(ngx_http_llm_cache_work_t *work);
@@ -164,8 +180,10 @@ typedef struct {
     ngx_http_llm_cache_work_t   *work;       /* what a thread reads, or has */
 
     u_char                       key[LLM_KEY_LEN];
+    u_char                       variant;    /* that the key is of */
     ngx_http_llm_cache_semantic_t  *semantic; /* NULL: no question */
     ngx_http_llm_cache_embedding_t *embedding; /* that it waits for */
+    ngx_http_llm_cache_found_t   hint;
 
     /* a hit */
     ngx_http_llm_cache_hold_t    hold;
@@ -173,6 +191,7 @@ typedef struct {
     ngx_str_t                    meta;
     ngx_chain_t                 *out;
     time_t                       age;
+    ngx_http_llm_cache_conversion_t  *conversion;  /* by a thread */
 
     /* a flight that is followed, or led */
     ngx_http_llm_cache_waiter_t  waiter;
@@ -182,6 +201,13 @@ typedef struct {
     ngx_uint_t                   failures;
     ngx_http_event_handler_pt    read_handler;
     ngx_http_event_handler_pt    write_handler;
+
+    /* what Redis is asked */
+    ngx_http_llm_cache_redis_batch_t  *query;
+    ngx_http_llm_cache_redis_call_t   *leasing;
+    ngx_msec_t                   lease_since;
+    ngx_msec_t                   redis_msec; /* that it took */
+    ngx_atomic_uint_t            changes;    /* until it was asked */
 
     /* a record that is sent while it grows */
     size_t                       shown;
@@ -193,6 +219,9 @@ typedef struct {
     size_t                       lag;
     off_t                        sent;       /* until then */
     ngx_msec_t                   sent_at;
+
+    /* a stream that is paced */
+    ngx_uint_t                   events;     /* sent */
 
     /* an answer being recorded, or the one that was served */
     ngx_http_llm_cache_writer_t  writer;
@@ -215,15 +244,25 @@ typedef struct {
     unsigned                     recording:1;
     unsigned                     unstored:1; /* for its followers only */
     unsigned                     packed:1;   /* a hit goes out as gzip */
+    unsigned                     converted:1;  /* or in another form */
+    unsigned                     pacing:1;   /* or at a certain rate */
+    unsigned                     paced_lines:1;  /* its events are lines */
+    unsigned                     empty_line:1;  /* is what follows a line */
     unsigned                     following:1;
     unsigned                     tailing:1;  /* the head has been sent */
     unsigned                     alone:1;    /* it takes part in no flight */
     unsigned                     asked:1;    /* for its question */
-    unsigned                     similar:1;  /* will do as well */
+    unsigned                     hinted:1;   /* at what answers it too */
     unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
+    unsigned                     querying:1; /* Redis */
+    unsigned                     answered:1; /* by Redis */
+    unsigned                     redis_asked:1;
+    unsigned                     from_redis:1;
+    unsigned                     leased:1;   /* other machines wait */
+    unsigned                     lease_over:1;
     unsigned                     gone:1;     /* no client is there any more */
     unsigned                     background:1;  /* none ever was */
     unsigned                     replaced:1; /* by a stale answer */
@@ -262,6 +301,8 @@ ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
     u_char *start, u_char *end, ngx_chain_t **last);
 
 off_t ngx_http_llm_cache_length(ngx_chain_t *cl);
+/* makes its last buffer the response's */
+void ngx_http_llm_cache_end_chain(ngx_chain_t *cl);
 /* takes all buffers as sent */
 void ngx_http_llm_cache_discard(ngx_chain_t *cl);
 
@@ -289,6 +330,11 @@ llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r, size_t max,
 /* NGX_OK: a thread does a copy of the work; NGX_DECLINED: do it yourself */
 ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
+/* NGX_OK: a thread calls the handler with this data of the request's; the
+   phases run when it is done */
+ngx_int_t ngx_http_llm_cache_post_task(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, void (*handler)(void *data, ngx_log_t *log),
+    void *data);
 void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
     ngx_http_llm_cache_work_t *work);
 
@@ -324,6 +370,10 @@ void ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_semantic_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_found_t *found);
+void ngx_http_llm_cache_semantic_undo(ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_semantic_served(ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_semantic_save(ngx_http_llm_cache_ctx_t *ctx,
     llm_buf_t *meta);
 void ngx_http_llm_cache_semantic_stored(ngx_http_llm_cache_ctx_t *ctx);
@@ -370,6 +420,10 @@ ngx_str_t *ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status);
 /* NGX_OK: the record held is known; NGX_DECLINED: it is unusable */
 ngx_int_t ngx_http_llm_cache_open_record(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* checks a packed body and, where it has to be unpacked, moves the cursor to
+   the unpacked one; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_open_packed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_cursor_t *cursor);
 /* its two parts; NGX_DECLINED: it is no record of ctx->key, or no memory */
 ngx_int_t ngx_http_llm_cache_read_head(ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_read_meta(ngx_http_request_t *r,
@@ -391,6 +445,27 @@ ngx_int_t ngx_http_llm_cache_replay_head(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_show(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_node_t *node,
     size_t end, ngx_uint_t last, ngx_chain_t **out);
+
+/* ngx_http_llm_cache_convert.c */
+
+/* whether the record that is held is in the form that was asked for */
+ngx_uint_t ngx_http_llm_cache_same_form(ngx_http_llm_cache_ctx_t *ctx);
+/* NGX_AGAIN: a thread makes the other form of the record that is held, and the
+   phases run again; NGX_OK: there is nothing to wait for */
+ngx_int_t ngx_http_llm_cache_convert(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* makes ctx->out of it; NGX_ERROR: it cannot be given */
+ngx_int_t ngx_http_llm_cache_make_other(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_pace.c */
+
+/* whether ctx->out is sent at a certain rate */
+ngx_uint_t ngx_http_llm_cache_paces(ngx_http_llm_cache_ctx_t *ctx);
+/* sends it, when the head has been sent: NGX_AGAIN, the request waits; else
+   the response's code */
+ngx_int_t ngx_http_llm_cache_pace(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_follow.c */
 
@@ -439,6 +514,24 @@ void ngx_http_llm_cache_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 /* that request's way through the phases */
 ngx_int_t ngx_http_llm_cache_refresh_handler(ngx_http_request_t *r);
+
+/* ngx_http_llm_cache_redis_tier.c */
+
+/* whether the record that is held may be served without asking Redis */
+ngx_uint_t ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx);
+/* drops it where it may not */
+void ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx);
+
+/*
+ * Looks the key up in Redis.  NGX_AGAIN: the request waits, and its phases run
+ * again with ctx->answered, the record being held where there is one;
+ * NGX_DECLINED: Redis cannot be asked.
+ */
+ngx_int_t ngx_http_llm_cache_redis_ask(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_redis_end(ngx_http_llm_cache_ctx_t *ctx);
+/* other machines need not wait for this answer any more */
+void ngx_http_llm_cache_redis_unlease(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_variables.c */
 
@@ -500,6 +593,17 @@ ngx_http_llm_cache_streams(ngx_http_llm_cache_ctx_t *ctx)
 {
     return ctx->record.form != LLM_FORM_JSON
            && ctx->record.status == NGX_HTTP_OK;
+}
+
+
+/* how long past its lifetime an answer may be of use */
+
+static ngx_inline time_t
+ngx_http_llm_cache_stale_time(ngx_http_llm_cache_loc_conf_t *conf)
+{
+    return (conf->use_stale & ~NGX_CONF_BITMASK_SET
+            & ~NGX_HTTP_UPSTREAM_FT_OFF)
+           ? conf->stale : 0;
 }
 
 

@@ -15,6 +15,8 @@ static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *conf);
 static char *ngx_http_llm_cache_find_zone(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *conf);
+static char *ngx_http_llm_cache_use_redis(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *conf);
 static void ngx_http_llm_cache_body_buffer(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *conf);
 static char *ngx_http_llm_cache_default_ns(ngx_conf_t *cf,
@@ -43,6 +45,9 @@ ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf)
         != NGX_OK
         || ngx_array_init(&mcf->models, cf->pool, 1,
                           sizeof(ngx_http_llm_cache_model_t))
+           != NGX_OK
+        || ngx_array_init(&mcf->redises, cf->pool, 1,
+                          sizeof(ngx_http_llm_cache_redis_t *))
            != NGX_OK)
     {
         return NULL;
@@ -90,6 +95,9 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->lock_timeout = NGX_CONF_UNSET_MSEC;
     conf->stale = NGX_CONF_UNSET;
     conf->background_update = NGX_CONF_UNSET;
+    conf->redis = NGX_CONF_UNSET_PTR;
+    conf->variants = NGX_CONF_UNSET_UINT;
+    conf->stream_rate = NGX_CONF_UNSET_UINT;
     conf->ignore_client_abort = NGX_CONF_UNSET;
     conf->hosted_tools = NGX_CONF_UNSET;
     conf->mark = NGX_CONF_UNSET;
@@ -171,7 +179,8 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         ngx_http_llm_cache_body_buffer(cf, conf);
 
         if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
-            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK)
+            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK
+            || ngx_http_llm_cache_use_redis(cf, conf) != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
         }
@@ -181,18 +190,50 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
+/* with what is known of the location: its zone, and a resolver */
+
+static char *
+ngx_http_llm_cache_use_redis(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *conf)
+{
+    ngx_resolver_t                  *resolver;
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    if (conf->redis == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    resolver = clcf->resolver && clcf->resolver->connections.nelts
+               ? clcf->resolver : NULL;
+
+    conf->redis = ngx_http_llm_cache_redis_use(cf, &mcf->redises, conf->redis,
+                                               resolver,
+                                               clcf->resolver_timeout,
+                                               conf->zone);
+
+    return conf->redis ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
 static void
 ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *prev, ngx_http_llm_cache_loc_conf_t *conf)
 {
     ngx_conf_merge_value(conf->lock, prev->lock, 1);
     ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 60000);
+    ngx_conf_merge_ptr_value(conf->redis, prev->redis, NULL);
     ngx_conf_merge_value(conf->ignore_client_abort,
                          prev->ignore_client_abort, 0);
     ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
                                  NGX_CONF_BITMASK_SET);
     ngx_conf_merge_value(conf->stale, prev->stale, 86400);
     ngx_conf_merge_value(conf->background_update, prev->background_update, 0);
+    ngx_conf_merge_uint_value(conf->variants, prev->variants, 1);
+    ngx_conf_merge_uint_value(conf->stream_rate, prev->stream_rate, 0);
 
     if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
         && conf->background_update

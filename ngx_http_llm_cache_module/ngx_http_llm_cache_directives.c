@@ -39,6 +39,10 @@ static char *ngx_http_llm_cache_finish(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_lock_timeout(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_http_llm_cache_stream_rate(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_llm_cache_variants(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_llm_cache_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_stale(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -199,11 +203,32 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
       offsetof(ngx_http_llm_cache_loc_conf_t, stale),
       NULL },
 
+    { ngx_string("llm_cache_stream_rate"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_stream_rate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_variants"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_variants,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("llm_cache_background_update"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_llm_cache_loc_conf_t, background_update),
+      NULL },
+
+    { ngx_string("llm_cache_redis"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_llm_cache_redis_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_llm_cache_loc_conf_t, redis),
       NULL },
 
     { ngx_string("llm_cache_ignore_client_abort"),
@@ -842,4 +867,61 @@ ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value)
                        value, name);
 
     return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_llm_cache_stream_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_int_t   rate;
+    ngx_str_t  *value;
+
+    if (lcf->stream_rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        lcf->stream_rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    rate = ngx_atoi(value[1].data, value[1].len);
+
+    if (rate < 1 || rate > NGX_HTTP_LLM_CACHE_MAX_RATE) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    lcf->stream_rate = (ngx_uint_t) rate;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_llm_cache_variants(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (lcf->variants != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n < 1 || n > NGX_HTTP_LLM_CACHE_MAX_VARIANTS) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    lcf->variants = (ngx_uint_t) n;
+
+    return NGX_CONF_OK;
 }

@@ -19,8 +19,14 @@ static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static ngx_int_t ngx_http_llm_cache_found(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc);
+static ngx_int_t ngx_http_llm_cache_answered(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_similar(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_serve(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_forward(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
@@ -59,7 +65,7 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         ngx_http_llm_cache_set_ctx(r, ctx);
 
     } else if (ctx->reading || ctx->working || ctx->following
-               || ctx->embedding)
+               || ctx->querying || ctx->pacing || ctx->embedding)
     {
         return NGX_DONE;
 
@@ -68,13 +74,19 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         if (ctx->embedded) {
             ctx->embedded = 0;
             return ngx_http_llm_cache_decided(r, ctx,
-                              ngx_http_llm_cache_found(r, ctx, NGX_DECLINED));
+                                         ngx_http_llm_cache_similar(r, ctx));
         }
 
         if (ctx->again) {
             ctx->again = 0;
             return ngx_http_llm_cache_decided(r, ctx,
                                          ngx_http_llm_cache_lookup(r, ctx));
+        }
+
+        if (ctx->answered) {
+            ctx->answered = 0;
+            return ngx_http_llm_cache_decided(r, ctx,
+                                        ngx_http_llm_cache_answered(r, ctx));
         }
 
         if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
@@ -295,7 +307,7 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 
     /* for as long as the upstream takes nobody needs the document */
 
-    if (!ctx->following
+    if (!ctx->following && !ctx->working && !ctx->pacing
         && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
@@ -395,18 +407,17 @@ ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 
 
 /*
- * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one;
- * else the response's code, where the status tells that it was served from
- * the cache.
+ * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one
+ * or waits for Redis; NGX_DONE: for its question's vector; else the response's code, where the status tells that it
+ * was served from the cache.
  */
 
 static ngx_int_t
 ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-
-    rc = NGX_DECLINED;
+    ngx_int_t   rc;
+    ngx_uint_t  unfit;
 
     ngx_http_llm_cache_prepare_store(r, ctx);
 
@@ -418,8 +429,23 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->reason = LLM_REASON_OPERATOR;
 
     } else {
+        unfit = 0;
+
         do {
-            rc = ngx_http_llm_cache_find(r, ctx);
+            rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
+
+            if (rc == NGX_OK) {
+                rc = ngx_http_llm_cache_serve(r, ctx);
+                if (rc != NGX_DECLINED) {
+                    return rc;
+                }
+
+                unfit = 1;
+
+                if (!ngx_http_llm_cache_leads(&ctx->writer)) {
+                    rc = ngx_http_llm_cache_enter(r, ctx, 1);
+                }
+            }
 
             if (rc == NGX_AGAIN) {
                 ctx->status = NGX_HTTP_LLM_CACHE_MISS;
@@ -436,46 +462,126 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
         } while (rc == NGX_AGAIN);
 
-        ctx->similar = (rc != NGX_OK && !ctx->by_request);
+        if (unfit) {
+            return ngx_http_llm_cache_forward(r, ctx);
+        }
+
+        rc = ngx_http_llm_cache_redis_ask(r, ctx);
+
+        return rc == NGX_DECLINED ? ngx_http_llm_cache_similar(r, ctx) : rc;
     }
 
-    return ngx_http_llm_cache_found(r, ctx, rc);
+    return ngx_http_llm_cache_forward(r, ctx);
 }
 
 
-/* goes on with what ngx_http_llm_cache_find() came to, NGX_OK or not */
+/* Redis was asked: as above */
 
 static ngx_int_t
-ngx_http_llm_cache_found(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
-    ngx_int_t rc)
+ngx_http_llm_cache_answered(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
 {
-    if (ctx->similar) {
-        rc = ngx_http_llm_cache_find_similar(r, ctx);
+    ngx_int_t  rc;
 
-        if (rc == NGX_DONE) {
+    if (ctx->hold.node == NULL) {
+        return ngx_http_llm_cache_similar(r, ctx);
+    }
+
+    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK) {
+
+        ctx->status = NGX_HTTP_LLM_CACHE_HIT;
+        ctx->from_redis = 1;
+
+        rc = ngx_http_llm_cache_serve(r, ctx);
+
+        if (rc != NGX_DECLINED) {
             return rc;
         }
     }
 
-    if (rc == NGX_OK) {
-        ctx->reason = LLM_REASON_NONE;
-        ctx->may_store = 0;
+    ngx_http_llm_cache_zone_release(&ctx->hold);
 
-        if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+    return ngx_http_llm_cache_forward(r, ctx);
+}
 
-            if (ngx_http_llm_cache_leads(&ctx->writer)) {
-                ngx_http_llm_cache_refresh(r, ctx);
-            }
 
-            return ngx_http_llm_cache_replay(r, ctx);
+/*
+ * As above, where nothing serves that has the request's own key; called again
+ * when the question has been embedded.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_similar(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (!ctx->by_request) {
+
+        rc = ngx_http_llm_cache_find_similar(r, ctx);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_llm_cache_serve(r, ctx);
         }
 
-        ngx_http_llm_cache_zone_release(&ctx->hold);
-
-        ctx->status = NGX_HTTP_LLM_CACHE_MISS;
-        ngx_http_llm_cache_prepare_store(r, ctx);
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
+    return ngx_http_llm_cache_forward(r, ctx);
+}
+
+
+/*
+ * Sends the record that is held.  NGX_DECLINED: it cannot be given; NGX_AGAIN:
+ * it is sent later; else the response's code.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
+{
+    ctx->reason = LLM_REASON_NONE;
+    ctx->may_store = 0;
+
+    if (ngx_http_llm_cache_convert(r, ctx) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
+
+        if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+            ngx_http_llm_cache_semantic_served(ctx);
+
+        } else if (ngx_http_llm_cache_leads(&ctx->writer)) {
+            ngx_http_llm_cache_refresh(r, ctx);
+        }
+
+        ngx_http_llm_cache_zone_release(&ctx->failed_hold);
+
+        return ngx_http_llm_cache_replay(r, ctx);
+    }
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+        ngx_http_llm_cache_semantic_undo(ctx);
+        ctx->control.no_semantic = 1;
+    }
+
+    ctx->conversion = NULL;
+    ctx->from_redis = 0;
+    ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+    ngx_http_llm_cache_prepare_store(r, ctx);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_forward(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
     if (ctx->control.only_if_cached) {
         ctx->only_if_cached = 1;
         ctx->may_store = 0;
@@ -523,7 +629,21 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         }
     }
 
+    if (ctx->hinted) {
+        ctx->hinted = 0;
+
+        if (ngx_http_llm_cache_semantic_take(r, ctx, &ctx->hint) == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
     rc = ngx_http_llm_cache_enter(r, ctx, 0);
+
+    if (rc == NGX_OK && !ngx_http_llm_cache_redis_verified(ctx)) {
+        ngx_http_llm_cache_redis_drop(ctx);
+
+        rc = ngx_http_llm_cache_enter(r, ctx, 0);
+    }
 
     if (rc == NGX_OK) {
 
@@ -566,25 +686,18 @@ static ngx_int_t
 ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    if (!ctx->asked) {
-        ngx_http_llm_cache_semantic_ask(r, ctx);
+    ngx_http_llm_cache_semantic_ask(r, ctx);
 
-        if (ctx->semantic && !ctx->semantic->ready
-            && ngx_http_llm_cache_embed_ask(r, ctx) == NGX_AGAIN)
-        {
+    if (ctx->semantic && !ctx->semantic->ready && !ctx->semantic->tried) {
+
+        ctx->semantic->tried = 1;
+
+        if (ngx_http_llm_cache_embed_ask(r, ctx) == NGX_AGAIN) {
             return NGX_DONE;
         }
     }
 
-    if (ngx_http_llm_cache_semantic_find(r, ctx) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    /* whoever follows this request finds the same */
-
-    ngx_http_llm_cache_zone_abandon(&ctx->writer);
-
-    return NGX_OK;
+    return ngx_http_llm_cache_semantic_find(r, ctx);
 }
 
 
@@ -602,7 +715,8 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
 
     wish.key = ctx->key;
     wish.after = ctx->failed_hold.node;
-    wish.kind = ctx->ask.stream && ctx->ask.include_usage;
+    wish.kind = ctx->ask.form << 1
+                | (ctx->ask.stream && ctx->ask.include_usage);
     wish.stale = 0;
     wish.fetch = fetch;
     wish.follow = conf->lock;
@@ -647,7 +761,8 @@ ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx)
         return 0;
     }
 
-    if (ctx->ask.include_usage
+    if (ngx_http_llm_cache_same_form(ctx)
+        && ctx->ask.include_usage
         && ctx->ask.stream
         && !ctx->record.has_usage
         && !ctx->record.usage_asked)

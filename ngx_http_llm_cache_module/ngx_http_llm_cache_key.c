@@ -4,6 +4,8 @@
 static ngx_int_t ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
     u_char *digest);
+static ngx_int_t ngx_http_llm_cache_choose_variant(
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *digest);
 static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
@@ -56,6 +58,10 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     rc = ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, ctx->digest,
                                       ctx->key);
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_cache_choose_variant(ctx);
+    }
+
     ctx->has_key = (rc == NGX_OK);
 
     return rc;
@@ -99,7 +105,12 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
         llm_key_add(key, LLM_KEY_SCOPE, scope, LLM_KEY_LEN);
         llm_key_add(key, LLM_KEY_DIALECT, ctx->route.dialect->name.data,
                     ctx->route.dialect->name.len);
-        llm_key_add(key, LLM_KEY_FORM, &form, 1);
+
+        /* one answer serves all forms that can be made of it */
+
+        if (!llm_convert_knows(ctx->route.dialect)) {
+            llm_key_add(key, LLM_KEY_FORM, &form, 1);
+        }
 
         rc = ngx_http_llm_cache_key_request(r, ctx, part, body, key);
     }
@@ -111,9 +122,46 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
 
     if (part == LLM_KEY_QUESTION) {
         llm_key_add(key, part, ctx->conf->semantic.id, LLM_KEY_LEN);
+        llm_key_add(key, part, &ctx->variant, 1);
     }
 
     return llm_key_final(key, digest) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * The variants of an answer have keys of their own, but for the first, whose
+ * record counts the turns.  Without randomness there is nothing to vary.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_key_t  *key;
+
+    ctx->variant = 0;
+
+    if (ctx->conf->variants == 1 || ctx->ask.temperature == 0) {
+        return NGX_OK;
+    }
+
+    ctx->variant = (u_char) (ngx_http_llm_cache_zone_turn(ctx->conf->zone,
+                                                          ctx->key)
+                             % ctx->conf->variants);
+
+    if (ctx->variant == 0) {
+        return NGX_OK;
+    }
+
+    key = llm_key_create();
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    llm_key_add(key, LLM_KEY_VARIANT, ctx->key, LLM_KEY_LEN);
+    llm_key_add(key, LLM_KEY_VARIANT, &ctx->variant, 1);
+
+    return llm_key_final(key, ctx->key) == 0 ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -114,6 +114,7 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                       i;
     ngx_http_llm_cache_zone_t      **zones;
+    ngx_http_llm_cache_redis_t     **redises;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
@@ -135,6 +136,14 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
         ngx_http_llm_cache_zone_reap(zones[i], 1, cycle->log);
     }
 
+    redises = mcf->redises.elts;
+
+    for (i = 0; i < mcf->redises.nelts; i++) {
+        if (ngx_http_llm_cache_redis_init(redises[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
     if (ngx_process == NGX_PROCESS_SINGLE) {
         ngx_http_llm_cache_state_init_single(cycle);
     }
@@ -148,14 +157,22 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                       i;
     ngx_http_llm_cache_zone_t      **zones;
+    ngx_http_llm_cache_redis_t     **redises;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
     ngx_http_llm_cache_pack_exit();
+    ngx_http_llm_cache_redis_store_exit();
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_llm_cache_module);
     if (mcf == NULL) {
         return;
+    }
+
+    redises = mcf->redises.elts;
+
+    for (i = 0; i < mcf->redises.nelts; i++) {
+        ngx_http_llm_cache_redis_exit(redises[i]);
     }
 
     zones = mcf->zones.elts;

@@ -98,6 +98,13 @@ ngx_http_llm_cache_pack_later(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_pack_busy(void)
+{
+    return ngx_http_llm_cache_pack.n || ngx_http_llm_cache_pack.hold.node;
+}
+
+
 static void
 ngx_http_llm_cache_pack_handler(ngx_event_t *ev)
 {

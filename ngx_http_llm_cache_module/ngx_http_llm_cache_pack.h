@@ -19,6 +19,9 @@
 void ngx_http_llm_cache_pack_later(ngx_http_llm_cache_zone_t *zone,
     llm_record_t *rec);
 
+/* whether there is something to be packed */
+ngx_uint_t ngx_http_llm_cache_pack_busy(void);
+
 /* NGX_OK, or NGX_DECLINED where the packed bytes are not those stored */
 ngx_int_t ngx_http_llm_cache_check_packed(ngx_http_llm_cache_node_t *node,
     llm_record_t *rec);

@@ -59,6 +59,7 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     ctx->record.meta_len = (uint16_t) meta.len;
     ctx->record.status = (uint16_t) r->headers_out.status;
     ctx->record.form = (uint8_t) ctx->form;
+    ctx->record.ask = ctx->ask.form;
 
     llm_record_encode(&ctx->record, head);
 
@@ -361,6 +362,15 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
 
     if (!info->tools) {
         ngx_http_llm_cache_semantic_stored(ctx);
+    }
+
+    if (ctx->conf->redis) {
+        ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
+                                    ctx->conf->zone, ctx->key,
+                                    ngx_http_llm_cache_stale_time(ctx->conf));
+
+        /* who waits looks for the answer until the lease ends */
+        ctx->leased = 0;
     }
 
     return LLM_REASON_NONE;

@@ -8,8 +8,6 @@ static void ngx_http_llm_cache_set_content_type(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_set_coding(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_accepts_gzip(ngx_http_request_t *r);
-static ngx_int_t ngx_http_llm_cache_open_packed(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_cursor_t *cursor);
 static ngx_chain_t **ngx_http_llm_cache_add_mark(ngx_http_request_t *r,
     ngx_uint_t empty, ngx_chain_t **last);
 static ngx_chain_t **ngx_http_llm_cache_add_range(ngx_http_request_t *r,
@@ -86,7 +84,8 @@ ngx_http_llm_cache_replay(ngx_http_request_t *r,
         return rc;
     }
 
-    return ngx_http_output_filter(r, ctx->out);
+    return ngx_http_llm_cache_paces(ctx) ? ngx_http_llm_cache_pace(r, ctx)
+                                         : ngx_http_output_filter(r, ctx->out);
 }
 
 
@@ -225,6 +224,12 @@ ngx_http_llm_cache_set_headers(ngx_http_request_t *r,
         }
     }
 
+    if (ctx->converted) {
+        ngx_http_llm_cache_set_content_type(r,
+                                   llm_convert_type(ctx->route.dialect,
+                                                    ctx->ask.form));
+    }
+
     return NGX_OK;
 }
 
@@ -315,10 +320,17 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
 {
     size_t                        body, end;
     ngx_uint_t                    mark;
-    ngx_chain_t                  *cl, **last;
+    ngx_chain_t                 **last;
     llm_range_t                   usage;
     llm_record_t                 *rec;
     ngx_http_llm_cache_cursor_t   cursor;
+
+    ctx->packed = 0;
+    ctx->converted = 0;
+
+    if (!ngx_http_llm_cache_same_form(ctx)) {
+        return ngx_http_llm_cache_make_other(r, ctx);
+    }
 
     rec = &ctx->record;
     body = LLM_RECORD_HEAD + rec->meta_len;
@@ -339,11 +351,10 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
     cursor.chunk = ctx->hold.node->chunks;
     cursor.offset = 0;
 
-    ctx->packed = 0;
-
     if (rec->coding != LLM_CODING_IDENTITY) {
 
         if (!mark && usage.start == usage.end
+            && !ngx_http_llm_cache_paces(ctx)
             && ngx_http_llm_cache_accepts_gzip(r))
         {
             ctx->packed = 1;
@@ -382,10 +393,7 @@ ngx_http_llm_cache_make_body(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    for (cl = ctx->out; cl->next; cl = cl->next) { /* void */ }
-
-    cl->buf->last_buf = 1;
-    cl->buf->last_in_chain = 1;
+    ngx_http_llm_cache_end_chain(ctx->out);
 
     return NGX_OK;
 }
@@ -412,10 +420,7 @@ ngx_http_llm_cache_accepts_gzip(ngx_http_request_t *r)
 }
 
 
-/* checks a packed body and, where it has to be unpacked, moves the cursor to
-   the unpacked one */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_llm_cache_open_packed(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_cursor_t *cursor)
 {

@@ -96,6 +96,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 
     ngx_http_llm_cache_embed_end(ctx);
     ngx_http_llm_cache_unfollow(ctx);
+    ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_lead_end(ctx);
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
@@ -104,6 +105,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 
     llm_answer_free(ctx->answer);
     ctx->answer = NULL;
+
+    ctx->conversion = NULL;
 
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->reason = LLM_REASON_NONE;
@@ -120,7 +123,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->only_if_cached = 0;
     ctx->asked = 0;
     ctx->embedded = 0;
-    ctx->similar = 0;
+    ctx->hinted = 0;
     ctx->semantic = NULL;
 }
 
@@ -168,6 +171,18 @@ ngx_http_llm_cache_length(ngx_chain_t *cl)
     }
 
     return len;
+}
+
+
+void
+ngx_http_llm_cache_end_chain(ngx_chain_t *cl)
+{
+    while (cl->next) {
+        cl = cl->next;
+    }
+
+    cl->buf->last_buf = 1;
+    cl->buf->last_in_chain = 1;
 }
 
 

@@ -10,6 +10,9 @@ static ngx_int_t ngx_http_llm_cache_semantic_embed(
     ngx_http_llm_cache_ctx_t *ctx, llm_str_t text, float *vector);
 static double ngx_http_llm_cache_semantic_threshold(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_semantic_choose(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_found_t *found,
+    ngx_uint_t n, double threshold);
 static ngx_int_t ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked,
     ngx_http_llm_cache_found_t *found, double threshold);
@@ -66,6 +69,7 @@ ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
         {
             s->dim = dim;
             s->similarity = -1;
+            s->tried = 0;
             s->ready = (ctx->conf->semantic.location.len == 0);
 
             view.data = s->question.text;
@@ -109,7 +113,7 @@ ngx_http_llm_cache_semantic_embed(ngx_http_llm_cache_ctx_t *ctx,
 
 /*
  * NGX_OK: the record of another question, which serves this one, is held; the
- * request has that record's key now, and no part in its own flight.
+ * request has that record's key now.
  */
 
 ngx_int_t
@@ -117,10 +121,7 @@ ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
     double                          threshold;
-    llm_str_t                       text;
-    ngx_int_t                       rc;
-    ngx_uint_t                      i, n;
-    llm_guard_text_t               *asked;
+    ngx_uint_t                      n;
     ngx_http_llm_cache_found_t      found[NGX_HTTP_LLM_CACHE_FOUND];
     ngx_http_llm_cache_semantic_t  *s;
 
@@ -141,9 +142,52 @@ ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
                                         (float) (threshold
                                         - NGX_HTTP_LLM_CACHE_SEMANTIC_MARGIN),
                                         found);
-    if (n == 0) {
+
+    return ngx_http_llm_cache_semantic_choose(r, ctx, found, n, threshold);
+}
+
+
+/*
+ * As above, where who led the request's flight has found that record: it had
+ * the same question, but may have been less strict.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_semantic_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_found_t *found)
+{
+    double  threshold;
+
+    ngx_http_llm_cache_semantic_ask(r, ctx);
+
+    if (ctx->semantic == NULL || ctx->control.no_semantic) {
         return NGX_DECLINED;
     }
+
+    threshold = ngx_http_llm_cache_semantic_threshold(r, ctx);
+
+    return ngx_http_llm_cache_semantic_choose(r, ctx, found, 1, threshold);
+}
+
+
+/* the first that serves */
+
+static ngx_int_t
+ngx_http_llm_cache_semantic_choose(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_found_t *found,
+    ngx_uint_t n, double threshold)
+{
+    llm_str_t                       text;
+    ngx_int_t                       rc;
+    ngx_uint_t                      i;
+    llm_guard_text_t               *asked;
+    ngx_http_llm_cache_semantic_t  *s;
+
+    if (n == 0 || threshold > 1) {
+        return NGX_DECLINED;
+    }
+
+    s = ctx->semantic;
 
     text.data = s->question.text;
     text.len = s->question.len;
@@ -204,12 +248,13 @@ ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked,
     ngx_http_llm_cache_found_t *found, double threshold)
 {
-    u_char                        key[LLM_KEY_LEN];
-    ngx_int_t                     rc;
-    llm_reason_e                  reason;
-    ngx_http_llm_cache_zone_t    *zone;
-    ngx_http_llm_cache_status_e   status;
+    ngx_int_t                       rc;
+    llm_reason_e                    reason;
+    ngx_http_llm_cache_zone_t      *zone;
+    ngx_http_llm_cache_status_e     status;
+    ngx_http_llm_cache_semantic_t  *s;
 
+    s = ctx->semantic;
     zone = ctx->conf->zone;
     status = ctx->status;
     reason = ctx->reason;
@@ -221,31 +266,64 @@ ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    ngx_memcpy(key, ctx->key, LLM_KEY_LEN);
+    ngx_memcpy(s->key, ctx->key, LLM_KEY_LEN);
     ngx_memcpy(ctx->key, found->key, LLM_KEY_LEN);
 
-    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
+    if (ngx_http_llm_cache_redis_verified(ctx)
+        && ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
         && ngx_http_llm_cache_serves(ctx)
         && ngx_http_llm_cache_semantic_agree(r, ctx, asked, threshold,
                                              (double) found->similarity)
            == NGX_OK)
     {
+        s->found = *found;
+        s->found.similarity = (float) s->similarity;
+
         ctx->status = NGX_HTTP_LLM_CACHE_SEMANTIC;
         return NGX_OK;
     }
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
-
-    ngx_memcpy(ctx->key, key, LLM_KEY_LEN);
+    ngx_http_llm_cache_semantic_undo(ctx);
 
     ctx->status = status;
     ctx->reason = reason;
     ctx->by_request = 0;
+
+    return NGX_DECLINED;
+}
+
+
+/* the request is itself again: the record does not serve */
+
+void
+ngx_http_llm_cache_semantic_undo(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_memcpy(ctx->key, ctx->semantic->key, LLM_KEY_LEN);
+
     ctx->age = -1;
     ctx->prompt_tokens = -1;
     ctx->completion_tokens = -1;
+}
 
-    return NGX_DECLINED;
+
+/* nobody need wait for an answer to the request's own question any more */
+
+void
+ngx_http_llm_cache_semantic_served(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_semantic_t  *s;
+
+    s = ctx->semantic;
+
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_similar(&ctx->writer, &s->found);
+        ngx_http_llm_cache_zone_abandon(&ctx->writer);
+    }
+
+    ngx_memcpy(ctx->key, s->key, LLM_KEY_LEN);
+    ngx_http_llm_cache_redis_unlease(ctx);
+    ngx_memcpy(ctx->key, s->found.key, LLM_KEY_LEN);
 }
 
 

@@ -42,8 +42,11 @@ typedef struct {
 typedef struct {
     u_char                       partition[LLM_KEY_LEN];
     double                       similarity; /* of what was served */
+    ngx_http_llm_cache_found_t   found;      /* which is this one */
+    u_char                       key[LLM_KEY_LEN];  /* the request's own */
     llm_question_t               question;
     ngx_uint_t                   ready;      /* the vector is there */
+    ngx_uint_t                   tried;      /* it has been asked for */
     size_t                       dim;
     float                        vector[];
 } ngx_http_llm_cache_semantic_t;

@@ -84,6 +84,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 {
     ngx_uint_t                         generation;
     ngx_http_llm_cache_slot_t         *slot;
+    ngx_http_llm_cache_redis_stat_t    redis;
     ngx_http_llm_cache_saved_state_t   state;
 
     for (slot = shard->sh->slots; slot; slot = slot->next) {
@@ -94,6 +95,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 
     generation = shard->sh->generation;
     state = shard->sh->state;
+    redis = shard->sh->redis;
 
     ngx_slab_init(shard->pool);
 
@@ -104,6 +106,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 
     shard->sh->generation = generation + 1;
     shard->sh->state = state;
+    shard->sh->redis = redis;
     shard->sh->busy = 1;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
@@ -415,7 +418,10 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
 
     link = ngx_http_llm_cache_shard_find(shard, node->key);
 
+    node->turns = 0;
+
     if (*link) {
+        node->turns = (*link)->turns;
         ngx_http_llm_cache_shard_unlink(shard, link);
     }
 

@@ -126,7 +126,8 @@ ngx_http_llm_cache_find_stale(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
+    if (ngx_http_llm_cache_redis_verified(ctx)
+        && ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
         && ngx_http_llm_cache_serves(ctx))
     {
         ctx->status = ngx_http_llm_cache_fresh(ctx)

@@ -1,6 +1,9 @@
 #include "ngx_http_llm_cache.h"
 
 
+#define NGX_HTTP_LLM_CACHE_REDIS_VARS  "llm_cache_redis_"
+
+
 typedef enum {
     NGX_HTTP_LLM_CACHE_VAR_STATUS = 0,
     NGX_HTTP_LLM_CACHE_VAR_REASON,
@@ -28,6 +31,13 @@ static ngx_int_t ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_uint_t ngx_http_llm_cache_same(ngx_str_t *a, ngx_str_t *b);
+static ngx_int_t ngx_http_llm_cache_redis_state_word(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_http_llm_cache_loc_conf_t *conf);
+static ngx_int_t ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v);
 static ngx_int_t ngx_http_llm_cache_set_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, int64_t n);
 static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
@@ -36,6 +46,46 @@ static ngx_int_t ngx_http_llm_cache_set_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, llm_str_t value);
 static ngx_int_t ngx_http_llm_cache_key_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx);
+
+
+/* one prefix instead of many names, which nginx's hash has no room for */
+
+static struct {
+    ngx_str_t  name;
+    size_t     offset;
+} ngx_http_llm_cache_redis_counters[] = {
+    { ngx_string("llm_cache_redis_lookups"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, lookups) },
+    { ngx_string("llm_cache_redis_hits"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, hits) },
+    { ngx_string("llm_cache_redis_misses"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, misses) },
+    { ngx_string("llm_cache_redis_errors"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, errors) },
+    { ngx_string("llm_cache_redis_timeouts"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, timeouts) },
+    { ngx_string("llm_cache_redis_skipped"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, skipped) },
+    { ngx_string("llm_cache_redis_damaged"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, damaged) },
+    { ngx_string("llm_cache_redis_stores"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, stores) },
+    { ngx_string("llm_cache_redis_store_errors"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, store_errors) },
+    { ngx_string("llm_cache_redis_dropped"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, dropped) },
+    { ngx_string("llm_cache_redis_invalidations"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, invalidations) },
+    { ngx_string("llm_cache_redis_unverified"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, unverified) },
+    { ngx_string("llm_cache_redis_connections"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, connections) },
+    { ngx_string("llm_cache_redis_failures"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, failures) },
+    { ngx_string("llm_cache_redis_opened"),
+      offsetof(ngx_http_llm_cache_redis_stat_t, opened) },
+    { ngx_null_string, 0 }
+};
 
 
 static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
@@ -99,6 +149,10 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
       ngx_http_llm_cache_zone_variable,
       NGX_HTTP_LLM_CACHE_VAR_FREE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string(NGX_HTTP_LLM_CACHE_REDIS_VARS), NULL,
+      ngx_http_llm_cache_redis_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
     { ngx_string("llm_request_"), NULL, ngx_http_llm_cache_request_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
 
@@ -134,6 +188,7 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t  *ctx;
 
     static const llm_str_t  memory = llm_string("memory");
+    static const llm_str_t  redis = llm_string("redis");
     static const llm_str_t  semantic = llm_string("semantic");
 
     ctx = ngx_http_llm_cache_get_ctx(r->main);
@@ -165,7 +220,7 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
             value = semantic;
 
         } else if (ngx_http_llm_cache_stored(ctx)) {
-            value = memory;
+            value = ctx->from_redis ? redis : memory;
         }
 
         break;
@@ -325,6 +380,109 @@ ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
     }
 
     return ngx_http_llm_cache_set_number(r, v, n);
+}
+
+
+/* what the zone that this location uses has counted of Redis, and more */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_uint_t                      i;
+    ngx_str_t                      *name;
+    ngx_atomic_t                   *counter;
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    static ngx_str_t  state = ngx_string("llm_cache_redis_state");
+    static ngx_str_t  time = ngx_string("llm_cache_redis_time");
+
+    name = (ngx_str_t *) data;
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
+
+    if (ngx_http_llm_cache_same(name, &time)) {
+        return ngx_http_llm_cache_redis_time(r, v);
+    }
+
+    if (ngx_http_llm_cache_same(name, &state)) {
+        return ngx_http_llm_cache_redis_state_word(r, v, conf);
+    }
+
+    for (i = 0; conf->zone && ngx_http_llm_cache_redis_counters[i].name.len;
+         i++)
+    {
+        if (ngx_http_llm_cache_same(name,
+                                  &ngx_http_llm_cache_redis_counters[i].name))
+        {
+            counter = (ngx_atomic_t *)
+                      ((char *) ngx_http_llm_cache_zone_redis(conf->zone)
+                       + ngx_http_llm_cache_redis_counters[i].offset);
+
+            return ngx_http_llm_cache_set_number(r, v, (int64_t) *counter);
+        }
+    }
+
+    v->not_found = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_same(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len && ngx_memcmp(a->data, b->data, a->len) == 0;
+}
+
+
+/* of this worker's connections */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_state_word(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_http_llm_cache_loc_conf_t *conf)
+{
+    llm_str_t  value;
+
+    if (conf->redis == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    value = ngx_http_llm_cache_redis_word(
+                               ngx_http_llm_cache_redis_state(conf->redis));
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}
+
+
+/* in seconds, that the request waited for Redis */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v)
+{
+    u_char                    *p;
+    llm_str_t                  value;
+    ngx_http_llm_cache_ctx_t  *ctx;
+
+    ctx = ngx_http_llm_cache_get_ctx(r->main);
+
+    if (ctx == NULL || !ctx->redis_asked) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%T.%03M", (time_t) ctx->redis_msec / 1000,
+                            ctx->redis_msec % 1000)
+                - p;
+
+    return ngx_http_llm_cache_set_value(r, v, value);
 }
 
 

@@ -151,7 +151,12 @@ ngx_http_llm_cache_zone_restore(ngx_http_llm_cache_writer_t *w,
     node->used = (uint32_t) ngx_min(entry->used, (uint64_t) ngx_time());
     node->frequency = ngx_max(entry->frequency, 1);
     node->weight = entry->weight;
-    node->asked = entry->asked;
+    node->asked = entry->asked != 0;
+
+    /* what became of it in Redis meanwhile nobody knows */
+
+    node->stamp = 1;
+    node->epoch = ngx_http_llm_cache_redis_past(ngx_current_msec);
 
     rc = ngx_http_llm_cache_shard_restore(shard, node, entry->priority);
 

@@ -25,29 +25,22 @@ ngx_int_t
 ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work)
 {
-    ngx_thread_task_t               *task;
-    ngx_http_llm_cache_main_conf_t  *mcf;
+    ngx_http_llm_cache_work_t  *copy;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_llm_cache_module);
+    if (work->text.len <= NGX_HTTP_LLM_CACHE_LONG_WORK) {
+        return NGX_DECLINED;
+    }
 
-    if (work->text.len <= NGX_HTTP_LLM_CACHE_LONG_WORK
-        || mcf->thread_pool == NULL)
+    copy = ngx_palloc(r->pool, sizeof(ngx_http_llm_cache_work_t));
+    if (copy == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(copy, work, sizeof(ngx_http_llm_cache_work_t));
+
+    if (ngx_http_llm_cache_post_task(r, ctx, ngx_http_llm_cache_thread, copy)
+        != NGX_OK)
     {
-        return NGX_DECLINED;
-    }
-
-    task = ngx_thread_task_alloc(r->pool, sizeof(ngx_http_llm_cache_work_t));
-    if (task == NULL) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memcpy(task->ctx, work, sizeof(ngx_http_llm_cache_work_t));
-
-    task->handler = ngx_http_llm_cache_thread;
-    task->event.data = r;
-    task->event.handler = ngx_http_llm_cache_thread_done;
-
-    if (ngx_thread_task_post(mcf->thread_pool, task) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -55,7 +48,40 @@ ngx_http_llm_cache_post_work(ngx_http_request_t *r,
                    "llm cache: a thread reads a body of %uz bytes",
                    work->text.len);
 
-    ctx->work = task->ctx;
+    ctx->work = copy;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_post_task(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, void (*handler)(void *data, ngx_log_t *log),
+    void *data)
+{
+    ngx_thread_task_t               *task;
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_llm_cache_module);
+
+    if (mcf->thread_pool == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task = ngx_thread_task_alloc(r->pool, 0);
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task->ctx = data;
+    task->handler = handler;
+    task->event.data = r;
+    task->event.handler = ngx_http_llm_cache_thread_done;
+
+    if (ngx_thread_task_post(mcf->thread_pool, task) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     ctx->working = 1;
 
     /* the request must not be freed before the thread is done with it */
@@ -102,6 +128,15 @@ ngx_http_llm_cache_thread_done(ngx_event_t *ev)
 ngx_int_t
 ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work)
+{
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_post_task(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, void (*handler)(void *data, ngx_log_t *log),
+    void *data)
 {
     return NGX_DECLINED;
 }

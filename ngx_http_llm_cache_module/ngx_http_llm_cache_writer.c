@@ -374,6 +374,9 @@ ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
         node->used = old->used;
         node->frequency = old->frequency;
         node->asked = old->asked;
+        node->stamp = old->stamp;
+        node->epoch = old->epoch;
+        node->turns = old->turns;
         node->weight = weight;
 
         ngx_http_llm_cache_shard_swap(shard, old, node);

@@ -272,6 +272,29 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key)
+{
+    ngx_uint_t                   turn;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return 0;
+    }
+
+    node = *ngx_http_llm_cache_shard_find(shard, key);
+    turn = node ? ++node->turns : 0;
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    return turn;
+}
+
+
 ngx_int_t
 ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold)
@@ -328,6 +351,75 @@ ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     }
 
     ngx_http_llm_cache_shard_unlock(shard);
+}
+
+
+ngx_http_llm_cache_redis_stat_t *
+ngx_http_llm_cache_zone_redis(ngx_http_llm_cache_zone_t *zone)
+{
+    return &zone->shards[0].sh->redis;
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_zone_has(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key)
+{
+    ngx_uint_t                   has;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return 0;
+    }
+
+    has = *ngx_http_llm_cache_shard_find(shard, key) != NULL;
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    return has;
+}
+
+
+void
+ngx_http_llm_cache_zone_delete_other(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, uint32_t stamp)
+{
+    ngx_http_llm_cache_node_t   **link;
+    ngx_http_llm_cache_shard_t   *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return;
+    }
+
+    link = ngx_http_llm_cache_shard_find(shard, key);
+
+    if (*link && (stamp == 0 || (*link)->stamp != stamp)) {
+        ngx_http_llm_cache_shard_unlink(shard, link);
+    }
+
+    ngx_http_llm_cache_shard_unlock(shard);
+}
+
+
+void
+ngx_http_llm_cache_zone_stamp(ngx_http_llm_cache_hold_t *hold,
+    uint32_t stamp, ngx_uint_t epoch)
+{
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = hold->shard;
+
+    /* a packed form of the record may be about to take its place */
+
+    if (ngx_http_llm_cache_shard_lock(shard) == NGX_OK) {
+        hold->node->stamp = stamp;
+        hold->node->epoch = epoch & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS;
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
 }
 
 

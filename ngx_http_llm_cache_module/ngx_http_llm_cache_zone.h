@@ -20,6 +20,7 @@
 
 #include "llm_key.h"
 #include "ngx_http_llm_cache_memo.h"
+#include "ngx_http_llm_cache_redis_stat.h"
 #include "ngx_http_llm_cache_vectors.h"
 
 
@@ -50,7 +51,10 @@ struct ngx_http_llm_cache_node_s {
     uint32_t                     used;
     uint32_t                     frequency;
     uint32_t                     weight;     /* what it saves per byte */
-    uint32_t                     asked;      /* for, since it was ranked */
+    uint32_t                     stamp;      /* of its value in Redis, or 0 */
+    unsigned                     epoch:31;   /* when that was so */
+    unsigned                     asked:1;    /* for, since it was ranked */
+    uint32_t                     turns;      /* of the key's variants */
 };
 
 
@@ -158,6 +162,13 @@ void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
 ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold);
 
+/*
+ * The turn of a key's variants: 0 where the key has no record, else the number
+ * of turns since it has one, from 1 on.
+ */
+ngx_uint_t ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
+
 /* holds a fresh record without counting it as asked for */
 ngx_int_t ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold);
@@ -206,6 +217,23 @@ ngx_int_t ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
 /* drops the key's record; for one that turned out to be unusable */
 void ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     const u_char *key);
+
+
+/* what is counted of Redis */
+ngx_http_llm_cache_redis_stat_t *ngx_http_llm_cache_zone_redis(
+    ngx_http_llm_cache_zone_t *zone);
+
+/* whether the key has a record, of whatever age */
+ngx_uint_t ngx_http_llm_cache_zone_has(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
+
+/* drops the key's record unless it is the one of that stamp */
+void ngx_http_llm_cache_zone_delete_other(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, uint32_t stamp);
+
+/* notes which value in Redis the record held is the same as, and since when */
+void ngx_http_llm_cache_zone_stamp(ngx_http_llm_cache_hold_t *hold,
+    uint32_t stamp, ngx_uint_t epoch);
 
 
 #endif /* _NGX_HTTP_LLM_CACHE_ZONE_H_INCLUDED_ */

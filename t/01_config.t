@@ -49,6 +49,8 @@ accepted('all directives', http => 'llm_cache_zone zone=one:1m;',
     llm_cache_finish stop length tool filter;
     llm_cache_hosted_tools on;
     llm_cache_mark on;
+    llm_cache_stream_rate 50;
+    llm_cache_variants 3;
     llm_cache_headers off;
 END
 
@@ -75,6 +77,8 @@ accepted('everything in an if', location => <<'END');
         llm_cache_finish stop;
         llm_cache_lock on;
         llm_cache_lock_timeout 10s;
+        llm_cache_stream_rate off;
+        llm_cache_variants 1;
         llm_cache_ignore_client_abort on;
         llm_cache_use_stale error timeout updating http_403 http_404 http_429
             http_500 http_502 http_503 http_504 http_529;
@@ -110,6 +114,8 @@ my %bad = (
     'llm_cache_use_stale' => ['http_200', 'always', ''],
     'llm_cache_stale' => ['long', '-1'],
     'llm_cache_background_update' => ['1'],
+    'llm_cache_variants' => ['many', '0', '-1', '101', '1.5', ''],
+    'llm_cache_stream_rate' => ['fast', '0', '-1', '1.5', '1000001', ''],
     'llm_cache_hosted_tools' => ['maybe'],
     'llm_cache_mark' => ['yes'],
     'llm_cache_headers' => ['2'],
@@ -167,7 +173,8 @@ for my $directive ('llm_cache on', 'llm_cache_valid 1h',
     'llm_cache_scope shared', 'llm_cache_key $uri',
     'llm_cache_namespace one', 'llm_cache_controls off',
     'llm_cache_max_temperature 1', 'llm_cache_max_body 1m',
-    'llm_cache_finish stop', 'llm_cache_mark on')
+    'llm_cache_finish stop', 'llm_cache_mark on',
+    'llm_cache_stream_rate 10', 'llm_cache_variants 2')
 {
     my ($name) = split / /, $directive;
 

@@ -80,7 +80,8 @@ for my $name ('chat', 'responses', 'anthropic', 'gemini generate',
 
             is_cached($nginx, "$name with $kind"
                 . ($stream ? ', streamed' : ''), $case->{uri},
-                $case->{body}->("$kind for $name", %ask),
+                $case->{body}->("$kind for $name" . ($stream ? ' in pieces'
+                : ''), %ask),
                 headers => $case->{headers}, mock => { kind => $kind });
         }
     }
@@ -90,13 +91,13 @@ for my $stream (json_false, json_true) {
     my $how = $stream ? 'streamed' : 'at once';
 
     is_cached($nginx, "a refusal, $how", chat_uri(),
-        chat('refuse', stream => $stream), mock => { kind => 'refusal' });
+        chat("refuse $how", stream => $stream), mock => { kind => 'refusal' });
     is_cached($nginx, "three choices, $how", chat_uri(),
-        chat('choose', stream => $stream, n => 3));
+        chat("choose $how", stream => $stream, n => 3));
     is_cached($nginx, "a long answer, $how", chat_uri(),
-        chat('long', stream => $stream), mock => { size => 300_000 });
+        chat("long $how", stream => $stream), mock => { size => 300_000 });
     is_cached($nginx, "stopped by length, $how", chat_uri(),
-        chat('short', stream => $stream), mock => { finish => 'length' });
+        chat("short $how", stream => $stream), mock => { finish => 'length' });
 }
 
 is_cached($nginx, 'base64 embeddings', '/v1/embeddings',

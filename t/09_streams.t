@@ -85,7 +85,7 @@ passes_and_hits('gemini', qr/data: /, qr/STOP/,
     ->('held'));
 passes_and_hits('a JSON array', qr/candidates/, qr/STOP/,
     dialect('gemini array')->{uri}, dialect('gemini array')->{body}
-    ->('held'));
+    ->('held as an array'));
 passes_and_hits('pieces of JSON', qr/"id"/, qr/"stop"/, chat_uri(),
     chat('pieces'), events => 1, framing => 'chunked',
     body => ['{"id":"1",', '"choices":[{"index":0,"message":{"content":"x"},'
@@ -125,7 +125,8 @@ for my $prefix ('', '/direct') {
         for my $stream (json_false, json_true) {
             is_cached($steady, "$name at '$prefix'"
                 . ($stream ? ', streamed' : ''), $prefix . chat_uri(),
-                chat("odd $name", stream => $stream), mock => $odd{$name});
+                chat("odd $name" . ($stream ? ' in pieces' : ''),
+                stream => $stream), mock => $odd{$name});
         }
     }
 }
@@ -157,21 +158,5 @@ is($answers[2]->body, $answers[1]->body =~ s/$USAGE//r,
     'usage: the new answer serves who does not ask');
 is($answers[3]->body, $answers[1]->body,
     'usage: the new answer serves who asks');
-
-# a stream and a JSON answer of one prompt, each in its own form
-
-my %form;
-
-for my $stream (json_false, json_true) {
-    push @{$form{$stream ? 'text/event-stream' : 'application/json'}},
-        map { $steady->post(chat_uri(), chat('forms', stream => $stream)) }
-        1, 2;
-}
-
-for my $type (sort keys %form) {
-    like($_->header('Content-Type'), qr/^\Q$type\E/, "each its form: $type")
-        for @{$form{$type}};
-    is($form{$type}[1]->body, $form{$type}[0]->body, "each its bytes: $type");
-}
 
 finish();

@@ -154,7 +154,8 @@ is_hit($nginx->post(chat_uri(), chat('m'),
 
 for my $stream (json_false, json_true) {
     is_cached($nginx, 'Cohere' . ($stream ? ', streamed' : ''), '/v2/chat',
-        dialect('cohere chat')->{body}->('cohere', stream => $stream),
+        dialect('cohere chat')->{body}->("cohere $stream",
+        stream => $stream),
         headers => { 'Cache-Control' => 'no-cache',
             'Pragma' => 'no-cache' });
 }

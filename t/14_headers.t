@@ -127,7 +127,7 @@ my @extra = (['Retry-After', '1'], ['Keep-Alive', 'timeout=5'],
 
 for my $stream (json_false, json_true) {
     my $name = $stream ? 'stream' : 'JSON';
-    my @request = (chat_uri(), chat('e', stream => $stream),
+    my @request = (chat_uri(), chat("e $name", stream => $stream),
         mock => { headers => \@extra });
     my ($miss, $hit) = map { $nginx->post(@request) } 1, 2;
     my %seen;

@@ -222,7 +222,7 @@ for my $row (@finish) {
         my $name = "$dialect at '$prefix' that ends by "
             . ($finish // 'nothing') . ($stream ? ', streamed' : '');
         my @request = ($prefix . $case->{uri}, $case->{body}->(
-            "finish " . ($finish // ""),
+            "finish " . ($finish // '') . ($stream ? ' in pieces' : ''),
             (defined $stream ? (stream => $stream) : ())),
             mock => { defined $finish ? (finish => $finish) : () });
 

@@ -60,7 +60,7 @@ for my $round (1, 2) {
 }
 
 $client->close;
-is_deeply([map { $_->cache } @kept], [qw(MISS MISS BYPASS MISS MISS MISS
+is_deeply([map { $_->cache } @kept], [qw(MISS HIT BYPASS MISS MISS MISS
     HIT HIT BYPASS HIT MISS HIT)], 'keep-alive');
 is($kept[6]->body, $kept[0]->body, 'keep-alive: JSON hit');
 is($kept[7]->body, $kept[1]->body, 'keep-alive: stream hit');

@@ -377,7 +377,7 @@ for my $stream (json_false, json_true) {
 
 is_cached($nginx, 'proxy_buffering off', at('/direct'), chat('k'));
 is_cached($nginx, 'proxy_buffering off, streamed', at('/direct'),
-    chat('k', stream => json_true));
+    chat('k streamed', stream => json_true));
 
 my @sub = map { $nginx->post(at('/sub'), chat('l')) } 1, 2;
 

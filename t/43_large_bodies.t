@@ -113,6 +113,25 @@ for my $number (1 .. 10) {
     $client->close;
 }
 
+# so are large answers in another form than the recorded one
+
+my $answer = $nginx->post(chat_uri(), chat('answer'),
+    mock => { size => 600_000 });
+my $converted = $nginx->post(chat_uri(), chat('answer',
+    stream => json_true));
+
+is($converted->cache, 'HIT', 'a large answer as a stream: hit');
+like($converted->body, qr/\[DONE\]\n\n$/, 'a large answer as a stream');
+
+SKIP: {
+    skip 'nginx has no threads, or no debug log', 1
+        unless $threads && $version =~ /--with-debug/;
+
+    like($nginx->error_log,
+        qr/llm cache: a thread converts an answer of \d{6} /,
+        'a thread converts it');
+}
+
 my $small = $nginx->post(chat_uri(), chat('small'));
 
 is_miss($small, 'after clients that left');

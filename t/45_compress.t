@@ -128,7 +128,8 @@ for my $case (['chat', json_false], ['chat', json_true],
 {
     my ($name, $stream) = @$case;
     my $dialect = dialect($name);
-    my @request = ($dialect->{uri}, $dialect->{body}->('Pack this.',
+    my @request = ($dialect->{uri}, $dialect->{body}->(
+        $stream ? 'Pack this stream.' : 'Pack this.',
         ref $stream ? (stream => $stream) : ()), headers =>
         $dialect->{headers});
     my $how = "$name, " . ($stream ? 'stream' : 'JSON');
@@ -244,7 +245,8 @@ for my $version ('1.0', '1.1') {
 # a mark, and a usage event to leave out: unpacked, changed, complete
 
 for my $stream (json_false, json_true) {
-    my @request = ('/marked' . chat_uri(), chat('mark', stream => $stream));
+    my @request = ('/marked' . chat_uri(), chat("mark $stream", stream =>
+        $stream));
     my $how = 'mark, ' . ($stream ? 'stream' : 'JSON');
     my $first = $nginx->post(@request, mock => { repeat => 200 });
 

@@ -117,7 +117,8 @@ for my $unit (@units) {
         my ($status, @lines) = run_command($cc, @warnings,
             split(' ', $cflags), '-I', $sources, '-I', "$root/t/reference",
             '-I', "$root/t/unit", $unit,
-            @objects, qw(-ljansson -lcrypto -lz -lm), '-o', $program);
+            @objects, qw(-ljansson -lhiredis -lcrypto -lz -lm),
+            '-o', $program);
 
         if (ok($status == 0, "$name compiles")) {
             replay($name, run_command($program));

@@ -7,7 +7,7 @@
 #   BENCH_SECONDS=2     how long a turn is
 #   CONNECTIONS=32      of the load generator
 #   ROWS="hits miss"    only these: hits stream packed canon miss off lookup
-#                       workers flights
+#                       workers flights redis
 #   FULL=1              1,000,000 entries for "lookup" instead of 100,000
 
 # shellcheck source=tools/lib.sh
@@ -37,7 +37,7 @@ find_cores()
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
-all_rows="hits stream packed canon miss off lookup workers flights"
+all_rows="hits stream packed canon miss off lookup workers flights redis"
 
 rounds=${ROUNDS:-5}
 seconds=${BENCH_SECONDS:-2}
@@ -124,7 +124,8 @@ prepare()
     # shellcheck disable=SC2086
     ${CC:-cc} -std=gnu11 -O2 ${CFLAGS:-} -I "$sources" \
         -I "$root/t/reference" "$bench/canon.c" \
-        "$root"/t/reference/*.c "$sources"/llm_*.c -ljansson -lcrypto -lz -lm \
+        "$root"/t/reference/*.c "$sources"/llm_*.c \
+        -ljansson -lhiredis -lcrypto -lz -lm \
         -o "$out/canon"
 
     # shellcheck disable=SC2086
@@ -205,6 +206,7 @@ for row in $rows; do
     lookup)   measure_lookups ;;
     workers)  measure_workers ;;
     flights)  measure_flights ;;
+    redis)    measure_redis ;;
     esac
 done
 

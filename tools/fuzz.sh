@@ -24,7 +24,7 @@ build_target()
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
         -fno-omit-frame-pointer -I "$sources" -I "$root/t/reference" \
         "$root/t/fuzz/fuzz_$1.c" "$sources"/llm_*.c "$root"/t/reference/*.c \
-        -ljansson -lcrypto -lz -lm -o "$build/fuzz/$1/target"
+        -ljansson -lhiredis -lcrypto -lz -lm -o "$build/fuzz/$1/target"
 }
 
 

@@ -5,13 +5,14 @@
 # shellcheck disable=SC2034  # used by the scripts
 {
 packages_module="gcc libc6-dev make libjansson-dev libssl-dev"
-packages_module="$packages_module zlib1g-dev"
+packages_module="$packages_module zlib1g-dev libhiredis-dev"
 packages_nginx="nginx nginx-dev"
 packages_tree="libpcre2-dev"
-packages_test="perl curl openssl ca-certificates"
+packages_test="perl curl openssl ca-certificates redis-server"
 packages_test_nginx="libnginx-mod-http-js"
+packages_node="nodejs npm"
 packages_clang="clang libclang-rt-dev llvm"
-packages_bench="wrk curl perl util-linux"
+packages_bench="wrk curl perl util-linux redis-server redis-tools"
 packages_bench_peers="varnish varnish-modules"
 packages_bench_nginx="libnginx-mod-http-lua lua-cjson"
 packages_check="clang clang-tidy cppcheck shellcheck perl libzstd-dev"
@@ -123,6 +124,7 @@ need_packages()
         case $package in
         nginx)    services+=(nginx) ;;
         varnish)  services+=(varnish varnishncsa) ;;
+        redis-server) services+=(redis-server) ;;
         esac
     done
 

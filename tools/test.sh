@@ -11,6 +11,13 @@
 need_packages $packages_module $packages_test $(nginx_packages) \
     $([ -n "${NGINX_SRC:-}" ] || printf '%s' "$packages_test_nginx")
 
+# those of other distributors are as good
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    # shellcheck disable=SC2086  # words on purpose
+    need_packages $packages_node
+fi
+
 "$root/tools/build.sh"
 
 TEST_NGINX_BINARY=$(readlink -f "$build/nginx")

@@ -12,7 +12,7 @@
 -- "among" draws one of COUNT numbers, "count" goes round through them.  The
 -- last line that is printed is for the caller:
 --
---   result REQUESTS MICROSECONDS BYTES ERRORS P99 LAST
+--   result REQUESTS MICROSECONDS BYTES ERRORS P99 LAST P50
 
 local mark = string.rep("@", 16)
 local threads = {}
@@ -113,8 +113,9 @@ end
 function done(summary, latency)
     local e = summary.errors
 
-    io.write(string.format("result %d %d %d %d %d %d\n",
+    io.write(string.format("result %d %d %d %d %d %d %d\n",
         summary.requests, summary.duration, summary.bytes,
         e.connect + e.read + e.write + e.status + e.timeout,
-        latency:percentile(99), threads[1]:get("last") or 0))
+        latency:percentile(99), threads[1]:get("last") or 0,
+        latency:percentile(50)))
 end

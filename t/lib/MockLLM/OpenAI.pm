@@ -75,7 +75,9 @@ sub chat_json {
 sub chat_deltas {
     my ($call, $index) = @_;
 
-    my @deltas = (obj(role => 'assistant', content => '', refusal => undef));
+    my @tools = $call->tools;
+    my @deltas = (obj(role => 'assistant', content => @tools ? undef : '',
+        refusal => undef));
     my $at = 0;
 
     push @deltas, map { obj(reasoning_content => $_) }
@@ -85,12 +87,16 @@ sub chat_deltas {
     push @deltas, map { obj(refusal => $_) }
         $call->pieces($call->refusal // '');
 
-    for my $tool ($call->tools) {
+    for my $tool (@tools) {
+        my $whole = $call->option('whole');
+
         push @deltas, obj(tool_calls => [obj(index => num($at),
             id => $tool->[2], type => 'function',
-            function => obj(name => $tool->[0], arguments => ''))]);
+            function => obj(name => $tool->[0], arguments => $whole
+            ? $tool->[1] : ''))]);
         push @deltas, map { obj(tool_calls => [obj(index => num($at),
-            function => obj(arguments => $_))]) } $call->pieces($tool->[1]);
+            function => obj(arguments => $_))]) }
+            $whole ? () : $call->pieces($tool->[1]);
         $at++;
     }
 
@@ -113,7 +119,8 @@ sub chat_stream {
 
         return data(obj(@head, choices => [obj(index => num($index),
             delta => $delta, logprobs => undef, finish_reason => $finish)],
-            @usage));
+            defined $finish && $call->option('whole')
+            ? (usage => usage($call)) : @usage));
     };
 
     for my $index ($call->choices) {
@@ -163,6 +170,9 @@ sub completions_stream {
             choices => [completions_choice($call, $index, '',
             $call->finish(%FINISH))]));
     }
+
+    push @events, data(obj(completions_head($call), choices => [],
+        usage => usage($call))) if $call->doc->{stream_options}{include_usage};
 
     return (@events, "data: [DONE]\n\n");
 }
@@ -239,6 +249,19 @@ sub responses_item_deltas {
     if ($item{type} eq 'function_call') {
         return map { ['response.function_call_arguments.delta', @at,
             delta => $_] } $call->pieces($item{arguments});
+    }
+
+    if ($item{type} eq 'reasoning') {
+        my %part = @{$item{summary}[0]};
+        my @part = (@at, summary_index => num(0));
+
+        return (['response.reasoning_summary_part.added', @part, part =>
+            obj(type => 'summary_text', text => '')], (map {
+            ['response.reasoning_summary_text.delta', @part, delta => $_] }
+            $call->pieces($part{text})),
+            ['response.reasoning_summary_text.done', @part,
+            text => $part{text}], ['response.reasoning_summary_part.done',
+            @part, part => $item{summary}[0]]);
     }
 
     return () if $item{type} ne 'message';

@@ -1,0 +1,306 @@
+#include "llm_convert_core.h"
+
+
+static int llm_merge_member(llm_arena_t *arena, llm_value_t *into,
+    const llm_value_t *from, const llm_rule_t *rule);
+static int llm_merge_same(llm_value_t *old, const llm_value_t *from);
+static int llm_merge_text(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from);
+static int llm_merge_values(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from, const llm_rule_t *rule);
+static int llm_merge_append(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from);
+static int llm_merge_indexed(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from, const llm_rule_t *rule);
+static void llm_merge_replace(llm_value_t *old, const llm_value_t *from);
+
+
+static const llm_rule_t  llm_merge_plain = { NULL, LLM_MERGE_SAME, NULL,
+                                             NULL };
+
+
+int
+llm_merge(llm_arena_t *arena, llm_value_t *into, const llm_value_t *from,
+    const llm_rule_t *rules)
+{
+    const llm_rule_t   *rule;
+    const llm_value_t  *member;
+
+    if (!llm_doc_type(into, LLM_SCAN_OBJECT) || into->text.data
+        || !llm_doc_type(from, LLM_SCAN_OBJECT)
+        || into->n > LLM_CONVERT_MANY)
+    {
+        return -1;
+    }
+
+    for (member = from->first; member; member = member->next) {
+
+        for (rule = rules; rule && rule->name; rule++) {
+            if (llm_str_eq(member->name, rule->name, strlen(rule->name))) {
+                break;
+            }
+        }
+
+        if (llm_merge_member(arena, into, member,
+                             rule && rule->name ? rule : &llm_merge_plain)
+            != 0
+            || into->n > LLM_CONVERT_MANY)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+llm_merge_member(llm_arena_t *arena, llm_value_t *into,
+    const llm_value_t *from, const llm_rule_t *rule)
+{
+    llm_str_t     name;
+    llm_value_t  *old;
+
+    if (rule->how == LLM_MERGE_DROP) {
+        return 0;
+    }
+
+    name = from->name;
+
+    if (rule->as) {
+        name.data = (const unsigned char *) rule->as;
+        name.len = strlen(rule->as);
+    }
+
+    old = llm_doc_find(into, name);
+
+    if (old == NULL) {
+        old = llm_doc_add(arena, into, NULL, from);
+        if (old == NULL) {
+            return -1;
+        }
+
+        old->name = name;
+
+        if (rule->how < LLM_MERGE_APPEND || from->type == LLM_SCAN_NULL) {
+            return 0;
+        }
+
+        /* what is made by merging begins empty */
+
+        old->type = LLM_SCAN_NULL;
+    }
+
+    switch (rule->how) {
+
+    case LLM_MERGE_SAME:
+        return llm_merge_same(old, from);
+
+    case LLM_MERGE_FIRST:
+        if (llm_doc_silent(old) || llm_doc_index(old, 1) == 0) {
+            llm_merge_replace(old, from);
+        }
+
+        return 0;
+
+    case LLM_MERGE_LAST:
+        if (from->type != LLM_SCAN_NULL) {
+            llm_merge_replace(old, from);
+        }
+
+        return 0;
+
+    case LLM_MERGE_TEXT:
+        return llm_merge_text(arena, old, from);
+
+    default:
+        return llm_merge_values(arena, old, from, rule);
+    }
+}
+
+
+static int
+llm_merge_same(llm_value_t *old, const llm_value_t *from)
+{
+    if (llm_doc_silent(from)) {
+        return 0;
+    }
+
+    if (llm_doc_silent(old)) {
+        llm_merge_replace(old, from);
+        return 0;
+    }
+
+    return llm_doc_same(old, from) ? 0 : -1;
+}
+
+
+static int
+llm_merge_text(llm_arena_t *arena, llm_value_t *old, const llm_value_t *from)
+{
+    if (from->type == LLM_SCAN_NULL) {
+        return 0;
+    }
+
+    if (old->type == LLM_SCAN_NULL) {
+        llm_merge_replace(old, from);
+        return 0;
+    }
+
+    if (old->type != LLM_SCAN_STRING || from->type != LLM_SCAN_STRING) {
+        return llm_merge_same(old, from);
+    }
+
+    llm_doc_join(arena, old, from);
+
+    return 0;
+}
+
+
+static int
+llm_merge_values(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from, const llm_rule_t *rule)
+{
+    llm_scan_type_e  type;
+
+    if (from->type == LLM_SCAN_NULL) {
+        return 0;
+    }
+
+    type = (rule->how == LLM_MERGE_OBJECT) ? LLM_SCAN_OBJECT : LLM_SCAN_ARRAY;
+
+    if (from->type != type) {
+        return -1;
+    }
+
+    if (old->type == LLM_SCAN_NULL) {
+        old->type = type;
+        old->text.data = NULL;
+        old->text.len = 0;
+        old->first = NULL;
+        old->last = NULL;
+        old->n = 0;
+    }
+
+    if (old->type != type) {
+        return -1;
+    }
+
+    switch (rule->how) {
+
+    case LLM_MERGE_OBJECT:
+        return llm_merge(arena, old, from, rule->members);
+
+    case LLM_MERGE_INDEXED:
+        return llm_merge_indexed(arena, old, from, rule);
+
+    default: /* LLM_MERGE_APPEND */
+        return llm_merge_append(arena, old, from);
+    }
+}
+
+
+static int
+llm_merge_append(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from)
+{
+    const llm_value_t  *item;
+
+    for (item = from->first; item; item = item->next) {
+        if (llm_doc_add(arena, old, NULL, item) == NULL) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+llm_merge_indexed(llm_arena_t *arena, llm_value_t *old,
+    const llm_value_t *from, const llm_rule_t *rule)
+{
+    size_t              index;
+    llm_value_t        *into, *made;
+    const llm_value_t  *item;
+
+    for (item = from->first; item; item = item->next) {
+
+        index = llm_doc_index(llm_doc_get(item, "index"), SIZE_MAX);
+
+        if (index == SIZE_MAX) {
+            return -1;
+        }
+
+        for (into = old->first; into; into = into->next) {
+            if (llm_doc_index(llm_doc_get(into, "index"), SIZE_MAX) == index) {
+                break;
+            }
+        }
+
+        if (into == NULL) {
+            if (old->n == LLM_CONVERT_MANY) {
+                return -1;
+            }
+
+            made = llm_doc_new(arena, LLM_SCAN_OBJECT);
+            into = llm_doc_add(arena, old, NULL, made);
+        }
+
+        if (llm_merge(arena, into, item, rule->members) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+llm_merge_replace(llm_value_t *old, const llm_value_t *from)
+{
+    llm_str_t     name;
+    llm_value_t  *next;
+
+    name = old->name;
+    next = old->next;
+
+    *old = *from;
+
+    old->name = name;
+    old->next = next;
+}
+
+
+void
+llm_merge_sort(llm_value_t *array)
+{
+    size_t         index;
+    llm_value_t   *value, *next, **link;
+
+    if (!llm_doc_type(array, LLM_SCAN_ARRAY)) {
+        return;
+    }
+
+    value = array->first;
+    array->first = NULL;
+    array->last = NULL;
+
+    for ( /* void */ ; value; value = next) {
+        next = value->next;
+        index = llm_doc_index(llm_doc_get(value, "index"), SIZE_MAX);
+
+        for (link = &array->first; *link; link = &(*link)->next) {
+            if (llm_doc_index(llm_doc_get(*link, "index"), SIZE_MAX) > index) {
+                break;
+            }
+        }
+
+        value->next = *link;
+        *link = value;
+
+        if (value->next == NULL) {
+            array->last = value;
+        }
+    }
+}

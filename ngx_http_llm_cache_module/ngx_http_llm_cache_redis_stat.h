@@ -1,0 +1,65 @@
+/*
+ * What a zone counts of its Redis tier, in its shared memory.
+ */
+
+
+#ifndef _NGX_HTTP_LLM_CACHE_REDIS_STAT_H_INCLUDED_
+#define _NGX_HTTP_LLM_CACHE_REDIS_STAT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* parts of the keys whose changes in Redis are told from one another */
+#define NGX_HTTP_LLM_CACHE_REDIS_PARTS  256
+
+
+/*
+ * Points in time, in 32 ms of the machine's clock: 31 bits of them, of which
+ * the nearer ones compare.
+ */
+
+#define NGX_HTTP_LLM_CACHE_REDIS_EPOCHS  0x7fffffff
+
+/* not known to be in Redis yet: it needs nobody's word */
+#define NGX_HTTP_LLM_CACHE_REDIS_OWN     0x7fffffff
+
+#define ngx_http_llm_cache_redis_epoch(msec)                                  \
+    ((ngx_uint_t) ((msec) >> 5) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS)
+
+/* one before all that are of interest */
+#define ngx_http_llm_cache_redis_past(msec)                                   \
+    ngx_http_llm_cache_redis_epoch((msec) - ((ngx_msec_t) 1 << 34))
+
+#define ngx_http_llm_cache_redis_later(a, b)                                  \
+    ((((a) - (b)) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS) - 1                      \
+     < NGX_HTTP_LLM_CACHE_REDIS_EPOCHS / 2)
+
+
+typedef struct {
+    ngx_atomic_t                 lookups;    /* totals */
+    ngx_atomic_t                 hits;
+    ngx_atomic_t                 misses;
+    ngx_atomic_t                 errors;     /* also what took too long */
+    ngx_atomic_t                 timeouts;
+    ngx_atomic_t                 skipped;    /* the breaker was open */
+    ngx_atomic_t                 damaged;    /* values, counted as misses */
+    ngx_atomic_t                 msec;       /* that look-ups took */
+
+    ngx_atomic_t                 stores;
+    ngx_atomic_t                 store_errors;
+    ngx_atomic_t                 dropped;    /* stores, the queue was full */
+    ngx_atomic_t                 invalidations;
+    ngx_atomic_t                 unverified; /* records not served for that */
+
+    ngx_atomic_t                 connections;
+    ngx_atomic_t                 failures;   /* of connections */
+    ngx_atomic_t                 opened;     /* breakers */
+
+    /* counts up with every change that Redis tells of */
+    ngx_atomic_t                 changes[NGX_HTTP_LLM_CACHE_REDIS_PARTS];
+} ngx_http_llm_cache_redis_stat_t;
+
+
+#endif /* _NGX_HTTP_LLM_CACHE_REDIS_STAT_H_INCLUDED_ */
