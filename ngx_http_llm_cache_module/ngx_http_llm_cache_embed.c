@@ -86,6 +86,7 @@ ngx_http_llm_cache_embed_ask(ngx_http_request_t *r,
 
     ctx->embedding = embedding;
 
+    r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
     return NGX_AGAIN;
@@ -321,6 +322,7 @@ ngx_http_llm_cache_embed_wake(ngx_http_llm_cache_embedding_t *embedding)
     ctx->embedding = NULL;
     ctx->embedded = 1;
 
+    r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
 
     if (ngx_http_post_request(r, NULL) != NGX_OK) {

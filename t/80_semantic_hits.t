@@ -227,10 +227,11 @@ for my $dialect (dialects()) {
         : ({});
 
     for my $more (@more) {
+        my $water = $more->{stream} && ${$more->{stream}} ? 'lake' : 'sea';
         my @answers = map { $nginx->post($dialect->{uri},
             $dialect->{body}->($_, %$more),
             headers => $dialect->{headers} // {}) }
-            'Why is the sea salty?', 'why is the sea salty';
+            "Why is the $water salty?", "why is the $water salty";
 
         is($answers[1]->cache, $chat ? 'SEMANTIC' : 'MISS',
             "$name, " . (keys %$more ? ${$more->{stream}} : 'as it is'));

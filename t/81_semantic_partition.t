@@ -47,10 +47,13 @@ my @PARTS = (
 
 sub chosen { return { map { $_->[0] => $_->[1 + int rand($#$_)] } @PARTS } }
 
+# a stream and JSON are made of each other
+
 sub id_of {
     my ($part) = @_;
 
-    return join '|', map { $_->[0] . '=' . ($part->{$_->[0]} // '-') } @PARTS;
+    return join '|', map { $_->[0] . '=' . ($part->{$_->[0]} // '-') }
+        grep { $_->[0] ne 'stream' } @PARTS;
 }
 
 sub request {
@@ -77,7 +80,8 @@ sub request {
             qw(temperature seed)),
         $part->{tools} ? (tools => [{ type => 'function',
             function => { name => 'f' } }]) : (),
-        $part->{stream} ? (stream => \1) : (),
+        $part->{stream} ? (stream => \1,
+            stream_options => { include_usage => \1 }) : (),
         defined $part->{namespace}
             ? (cache => { namespace => $part->{namespace} }) : () },
         headers => { 'Authorization' => "Bearer $part->{tenant}" });

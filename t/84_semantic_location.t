@@ -118,11 +118,11 @@ is(ask('api', 'how to fix a great automobile',
 is(ask('api', 'streamed car', headers => { 'Cache-Control' => 'no-cache' })
     ->cache, 'BYPASS', 'no-cache');
 
-my $stream = $nginx->post('/api' . chat_uri(), chat('how to fix a car',
+my $stream = $nginx->post('/api' . chat_uri(), chat('what is a boat',
     stream => \1));
 
 is($stream->cache, 'MISS', 'a stream');
-is($nginx->post('/api' . chat_uri(), chat('how to fix an automobile',
+is($nginx->post('/api' . chat_uri(), chat('what is the boat',
     stream => \1))->body, $stream->body, 'a stream of the same vector');
 
 # many at a time
