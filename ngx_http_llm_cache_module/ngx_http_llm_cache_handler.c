@@ -408,8 +408,8 @@ ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 
 /*
  * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one
- * or waits for Redis; NGX_DONE: for its question's vector; else the response's code, where the status tells that it
- * was served from the cache.
+ * or waits for Redis; NGX_DONE: it waits for its question's vector; else the
+ * response's code, where the status tells that it was served from the cache.
  */
 
 static ngx_int_t
