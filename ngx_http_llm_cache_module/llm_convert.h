@@ -20,8 +20,6 @@ typedef struct {
     unsigned char         ask;             /* LLM_ASK_*: what is wanted */
 
     unsigned              include_usage:1; /* a stream with usage is wanted */
-    unsigned              no_usage:1;      /* there is none to be had: the
-                                              provider was asked */
     unsigned              mark:1;          /* as llm_cache_mark has it */
 
     size_t                max;             /* bytes of the result */

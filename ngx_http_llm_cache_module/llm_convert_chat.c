@@ -79,7 +79,8 @@ static const llm_rule_t  llm_chat_delta_rules[] = {
     { "tool_calls", LLM_MERGE_INDEXED, llm_chat_call_rules, NULL },
     { "function_call", LLM_MERGE_OBJECT, llm_chat_function_rules, NULL },
     { "annotations", LLM_MERGE_APPEND, NULL, NULL },
-    { NULL, LLM_MERGE_SAME, NULL, NULL }
+    { "role", LLM_MERGE_SAME, NULL, NULL },
+    { NULL, LLM_MERGE_ONCE, NULL, NULL }
 };
 
 static const llm_rule_t  llm_chat_logprobs_rules[] = {
@@ -96,7 +97,9 @@ static const llm_rule_t  llm_chat_choice_rules[] = {
     { "delta", LLM_MERGE_OBJECT, llm_chat_delta_rules, "message" },
     { "text", LLM_MERGE_TEXT, NULL, NULL },
     { "logprobs", LLM_MERGE_OBJECT, llm_chat_logprobs_rules, NULL },
-    { NULL, LLM_MERGE_SAME, NULL, NULL }
+    { "finish_reason", LLM_MERGE_SAME, NULL, NULL },
+    { "native_finish_reason", LLM_MERGE_SAME, NULL, NULL },
+    { NULL, LLM_MERGE_ONCE, NULL, NULL }
 };
 
 static const llm_rule_t  llm_chat_groq_rules[] = {
@@ -166,7 +169,8 @@ llm_completions_json(llm_conv_t *conv)
 }
 
 
-/* JSON always tells usage, a stream only where it was asked to */
+/* JSON always tells usage, a stream only where it was asked to, and of some
+   servers not even then */
 
 static llm_value_t *
 llm_chat_finish(llm_conv_t *conv, llm_value_t *doc)
@@ -191,16 +195,7 @@ llm_chat_finish(llm_conv_t *conv, llm_value_t *doc)
         llm_doc_remove(groq, "usage");
     }
 
-    if (llm_doc_silent(llm_doc_get(doc, "usage"))) {
-
-        if (!conv->how->no_usage) {
-            return NULL;
-        }
-
-        llm_doc_remove(doc, "usage");
-    }
-
-    return doc;
+    return llm_doc_silent(llm_doc_get(doc, "usage")) ? NULL : doc;
 }
 
 
@@ -329,7 +324,7 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
     usage = llm_doc_get(conv->doc, "usage");
 
     if (llm_doc_silent(usage)) {
-        return conv->how->no_usage ? 0 : -1;
+        return -1;
     }
 
     llm_chat_begin(chat);
@@ -440,6 +435,10 @@ llm_chat_choice(llm_choice_t *choice)
     llm_chat_text(choice, "refusal");
 
     value = llm_doc_get(choice->message, "annotations");
+
+    if (value && value->n && value->type != LLM_SCAN_ARRAY) {
+        return -1;
+    }
 
     if (llm_doc_type(value, LLM_SCAN_ARRAY) && value->n) {
         llm_choice_begin(choice);

@@ -23,7 +23,11 @@ static void llm_cohere_end(llm_conv_t *conv);
 static void llm_cohere_close(llm_conv_t *conv, const char *type, size_t at);
 static int llm_cohere_head(llm_conv_t *conv, const llm_value_t *message);
 static int llm_cohere_content(llm_conv_t *conv, const llm_value_t *part,
-    size_t at);
+    size_t at, const llm_value_t **logprobs);
+static int llm_cohere_tokens(llm_conv_t *conv, llm_str_t text, size_t at,
+    const llm_value_t **logprobs);
+static void llm_cohere_piece(llm_conv_t *conv, const char *name, size_t at,
+    const llm_str_t *piece, const llm_value_t *logprobs);
 static void llm_cohere_plan(llm_conv_t *conv, const llm_value_t *plan);
 static int llm_cohere_call(llm_conv_t *conv, const llm_value_t *call,
     size_t at);
@@ -294,16 +298,21 @@ int
 llm_cohere_stream(llm_conv_t *conv)
 {
     size_t              at;
-    const llm_value_t  *message, *item;
+    const llm_value_t  *message, *item, *logprobs;
 
     message = llm_doc_get(conv->doc, "message");
+    logprobs = llm_doc_get(conv->doc, "logprobs");
 
     if (!llm_doc_type(message, LLM_SCAN_OBJECT)
         || llm_doc_get(conv->doc, "type") || llm_doc_get(conv->doc, "delta")
+        || (logprobs && logprobs->type != LLM_SCAN_NULL
+            && logprobs->type != LLM_SCAN_ARRAY)
         || llm_cohere_head(conv, message) != 0)
     {
         return -1;
     }
+
+    logprobs = logprobs ? logprobs->first : NULL;
 
     llm_cohere_plan(conv, llm_doc_get(message, "tool_plan"));
 
@@ -311,9 +320,13 @@ llm_cohere_stream(llm_conv_t *conv)
     at = 0;
 
     for (item = item ? item->first : NULL; item; item = item->next) {
-        if (llm_cohere_content(conv, item, at++) != 0) {
+        if (llm_cohere_content(conv, item, at++, &logprobs) != 0) {
             return -1;
         }
+    }
+
+    if (logprobs) {
+        return -1;
     }
 
     item = llm_doc_get(message, "tool_calls");
@@ -404,12 +417,13 @@ llm_cohere_head(llm_conv_t *conv, const llm_value_t *message)
 
 
 static int
-llm_cohere_content(llm_conv_t *conv, const llm_value_t *part, size_t at)
+llm_cohere_content(llm_conv_t *conv, const llm_value_t *part, size_t at,
+    const llm_value_t **logprobs)
 {
     llm_cut_t           cut;
     llm_str_t           piece;
     const char         *name;
-    const llm_value_t  *text, *logprobs;
+    const llm_value_t  *text;
 
     const char  *skip[2] = { NULL, NULL };
 
@@ -427,27 +441,76 @@ llm_cohere_content(llm_conv_t *conv, const llm_value_t *part, size_t at)
     llm_conv_put(conv, "%,\"%s\":\"\"}}}", name);
     llm_cohere_end(conv);
 
-    llm_cut_init(&cut, llm_doc_inner(text));
+    if (*logprobs && strcmp(name, "text") == 0) {
 
-    logprobs = llm_doc_get(conv->doc, "logprobs");
-    logprobs = logprobs && *name == 't' && name[1] == 'e' && at == 0
-               ? logprobs->first : NULL;
-
-    while (llm_cut_next(&cut, &piece)) {
-        llm_cohere_open(conv, "content-delta", at, "content");
-        llm_conv_put(conv, "{\"%s\":%t}}}", name, &piece);
-
-        if (logprobs) {
-            llm_conv_put(conv, ",\"logprobs\":%v", logprobs);
-            logprobs = logprobs->next;
+        if (llm_cohere_tokens(conv, llm_doc_inner(text), at, logprobs) != 0) {
+            return -1;
         }
 
-        llm_cohere_end(conv);
+    } else {
+        llm_cut_init(&cut, llm_doc_inner(text));
+
+        while (llm_cut_next(&cut, &piece)) {
+            llm_cohere_piece(conv, name, at, &piece, NULL);
+        }
     }
 
     llm_cohere_close(conv, "content-end", at);
 
-    return logprobs ? -1 : 0;
+    return 0;
+}
+
+
+/* where the tokens are told they are the pieces, and have to spell the text:
+   what is left of them belongs to other texts */
+
+static int
+llm_cohere_tokens(llm_conv_t *conv, llm_str_t text, size_t at,
+    const llm_value_t **logprobs)
+{
+    llm_str_t           piece;
+    const llm_value_t  *value;
+
+    while (text.len) {
+
+        value = llm_doc_get(*logprobs, "text");
+
+        if (!llm_doc_type(value, LLM_SCAN_STRING)) {
+            return -1;
+        }
+
+        piece = llm_doc_inner(value);
+
+        if (piece.len > text.len
+            || memcmp(piece.data, text.data, piece.len) != 0)
+        {
+            return -1;
+        }
+
+        llm_cohere_piece(conv, "text", at, &piece, *logprobs);
+
+        text.data += piece.len;
+        text.len -= piece.len;
+
+        *logprobs = (*logprobs)->next;
+    }
+
+    return 0;
+}
+
+
+static void
+llm_cohere_piece(llm_conv_t *conv, const char *name, size_t at,
+    const llm_str_t *piece, const llm_value_t *logprobs)
+{
+    llm_cohere_open(conv, "content-delta", at, "content");
+    llm_conv_put(conv, "{\"%s\":%t}}}", name, piece);
+
+    if (logprobs) {
+        llm_conv_put(conv, ",\"logprobs\":%v", logprobs);
+    }
+
+    llm_cohere_end(conv);
 }
 
 

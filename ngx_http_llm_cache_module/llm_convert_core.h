@@ -37,6 +37,8 @@ typedef struct {
 typedef enum {
     LLM_MERGE_SAME = 0,     /* a value that says nothing gives way; others
                                must agree */
+    LLM_MERGE_ONCE,         /* the same, and a text or list is told once: two
+                               that are equal may be its pieces */
     LLM_MERGE_FIRST,        /* the first that says something */
     LLM_MERGE_LAST,         /* the last that is not null */
     LLM_MERGE_TEXT,         /* strings are joined */
@@ -50,7 +52,7 @@ typedef enum {
 typedef struct llm_rule_s  llm_rule_t;
 
 struct llm_rule_s {
-    const char           *name;        /* NULL: the last one */
+    const char           *name;        /* NULL: the last one, for all others */
     llm_merge_e           how;
     const llm_rule_t     *members;     /* of the object or objects; NULL: all
                                           are LLM_MERGE_SAME */

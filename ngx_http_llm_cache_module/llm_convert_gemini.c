@@ -7,6 +7,8 @@
 #include "llm_convert_core.h"
 
 
+static int llm_gemini_add(llm_conv_t *conv, llm_value_t *all,
+    const llm_value_t *candidates);
 static int llm_gemini_parts(llm_conv_t *conv, llm_value_t *candidates);
 static llm_value_t *llm_gemini_join(llm_conv_t *conv,
     const llm_value_t *parts);
@@ -60,9 +62,8 @@ static const llm_rule_t  llm_gemini_rules[] = {
 llm_value_t *
 llm_gemini_json(llm_conv_t *conv)
 {
-    size_t              index;
-    llm_value_t        *doc, *all, *into;
-    const llm_value_t  *event, *candidate;
+    llm_value_t        *doc, *all;
+    const llm_value_t  *event;
 
     all = llm_doc_new(&conv->arena, LLM_SCAN_ARRAY);
     doc = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
@@ -74,40 +75,11 @@ llm_gemini_json(llm_conv_t *conv)
 
     for (event = conv->events->first; event; event = event->next) {
 
-        if (llm_merge(&conv->arena, doc, event, llm_gemini_rules) != 0) {
+        if (llm_merge(&conv->arena, doc, event, llm_gemini_rules) != 0
+            || llm_gemini_add(conv, all, llm_doc_get(event, "candidates"))
+               != 0)
+        {
             return NULL;
-        }
-
-        candidate = llm_doc_get(event, "candidates");
-        candidate = candidate ? candidate->first : NULL;
-
-        for ( /* void */ ; candidate; candidate = candidate->next) {
-
-            /* the first one's index may be left out */
-
-            index = llm_doc_index(llm_doc_get(candidate, "index"), 0);
-
-            for (into = all->first; into; into = into->next) {
-                if (llm_doc_index(llm_doc_get(into, "index"), 0) == index) {
-                    break;
-                }
-            }
-
-            if (into == NULL) {
-                if (all->n == LLM_CONVERT_MANY) {
-                    return NULL;
-                }
-
-                into = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
-                into = llm_doc_add(&conv->arena, all, NULL, into);
-            }
-
-            if (llm_merge(&conv->arena, into, candidate,
-                          llm_gemini_candidate_rules)
-                != 0)
-            {
-                return NULL;
-            }
         }
     }
 
@@ -120,6 +92,60 @@ llm_gemini_json(llm_conv_t *conv)
     }
 
     return llm_gemini_parts(conv, all) == 0 ? doc : NULL;
+}
+
+
+/* the candidates of one event */
+
+static int
+llm_gemini_add(llm_conv_t *conv, llm_value_t *all,
+    const llm_value_t *candidates)
+{
+    size_t              index, next;
+    llm_value_t        *into;
+    const llm_value_t  *candidate;
+
+    candidate = candidates ? candidates->first : NULL;
+
+    next = 0;
+
+    for ( /* void */ ; candidate; candidate = candidate->next) {
+
+        /* the first one's index may be left out */
+
+        index = llm_doc_index(llm_doc_get(candidate, "index"),
+                              next ? SIZE_MAX : 0);
+
+        if (index == SIZE_MAX || index < next) {
+            return -1;
+        }
+
+        next = index + 1;
+
+        for (into = all->first; into; into = into->next) {
+            if (llm_doc_index(llm_doc_get(into, "index"), 0) == index) {
+                break;
+            }
+        }
+
+        if (into == NULL) {
+            if (all->n == LLM_CONVERT_MANY) {
+                return -1;
+            }
+
+            into = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
+            into = llm_doc_add(&conv->arena, all, NULL, into);
+        }
+
+        if (llm_merge(&conv->arena, into, candidate,
+                      llm_gemini_candidate_rules)
+            != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -156,7 +182,7 @@ static llm_value_t *
 llm_gemini_join(llm_conv_t *conv, const llm_value_t *parts)
 {
     llm_value_t        *joined, *before, *copy;
-    const llm_value_t  *part;
+    const llm_value_t  *part, *call;
 
     joined = llm_doc_new(&conv->arena, LLM_SCAN_ARRAY);
     before = NULL;
@@ -165,6 +191,15 @@ llm_gemini_join(llm_conv_t *conv, const llm_value_t *parts)
 
         if (!llm_gemini_plain(part)) {
             before = NULL;
+            call = llm_doc_get(part, "functionCall");
+
+            /* arguments in pieces: JSON tells them whole */
+
+            if (llm_doc_get(call, "partialArgs")
+                || llm_doc_get(call, "willContinue"))
+            {
+                return NULL;
+            }
 
             if (llm_doc_add(&conv->arena, joined, NULL, part) == NULL) {
                 return NULL;

@@ -4,6 +4,8 @@
 static int llm_merge_member(llm_arena_t *arena, llm_value_t *into,
     const llm_value_t *from, const llm_rule_t *rule);
 static int llm_merge_same(llm_value_t *old, const llm_value_t *from);
+static int llm_merge_once(llm_value_t *old, const llm_value_t *from);
+static int llm_merge_silent(const llm_value_t *value);
 static int llm_merge_text(llm_arena_t *arena, llm_value_t *old,
     const llm_value_t *from);
 static int llm_merge_values(llm_arena_t *arena, llm_value_t *old,
@@ -35,15 +37,13 @@ llm_merge(llm_arena_t *arena, llm_value_t *into, const llm_value_t *from,
 
     for (member = from->first; member; member = member->next) {
 
-        for (rule = rules; rule && rule->name; rule++) {
+        for (rule = rules ? rules : &llm_merge_plain; rule->name; rule++) {
             if (llm_str_eq(member->name, rule->name, strlen(rule->name))) {
                 break;
             }
         }
 
-        if (llm_merge_member(arena, into, member,
-                             rule && rule->name ? rule : &llm_merge_plain)
-            != 0
+        if (llm_merge_member(arena, into, member, rule) != 0
             || into->n > LLM_CONVERT_MANY)
         {
             return -1;
@@ -96,6 +96,9 @@ llm_merge_member(llm_arena_t *arena, llm_value_t *into,
     case LLM_MERGE_SAME:
         return llm_merge_same(old, from);
 
+    case LLM_MERGE_ONCE:
+        return llm_merge_once(old, from);
+
     case LLM_MERGE_FIRST:
         if (llm_doc_silent(old) || llm_doc_index(old, 1) == 0) {
             llm_merge_replace(old, from);
@@ -122,16 +125,38 @@ llm_merge_member(llm_arena_t *arena, llm_value_t *into,
 static int
 llm_merge_same(llm_value_t *old, const llm_value_t *from)
 {
-    if (llm_doc_silent(from)) {
+    if (llm_merge_silent(from)) {
         return 0;
     }
 
-    if (llm_doc_silent(old)) {
+    if (llm_merge_silent(old)) {
         llm_merge_replace(old, from);
         return 0;
     }
 
     return llm_doc_same(old, from) ? 0 : -1;
+}
+
+
+static int
+llm_merge_once(llm_value_t *old, const llm_value_t *from)
+{
+    if ((from->type == LLM_SCAN_STRING || from->type == LLM_SCAN_ARRAY)
+        && !llm_merge_silent(from) && !llm_merge_silent(old))
+    {
+        return -1;
+    }
+
+    return llm_merge_same(old, from);
+}
+
+
+static int
+llm_merge_silent(const llm_value_t *value)
+{
+    return llm_doc_silent(value)
+           || (value->n == 0 && (value->type == LLM_SCAN_OBJECT
+                                 || value->type == LLM_SCAN_ARRAY));
 }
 
 
@@ -148,7 +173,7 @@ llm_merge_text(llm_arena_t *arena, llm_value_t *old, const llm_value_t *from)
     }
 
     if (old->type != LLM_SCAN_STRING || from->type != LLM_SCAN_STRING) {
-        return llm_merge_same(old, from);
+        return llm_merge_once(old, from);
     }
 
     llm_doc_join(arena, old, from);

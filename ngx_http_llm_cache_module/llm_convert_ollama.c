@@ -23,7 +23,8 @@ static const llm_rule_t  llm_ollama_message_rules[] = {
     { "thinking", LLM_MERGE_TEXT, NULL, NULL },
     { "tool_calls", LLM_MERGE_APPEND, NULL, NULL },
     { "images", LLM_MERGE_APPEND, NULL, NULL },
-    { NULL, LLM_MERGE_SAME, NULL, NULL }
+    { "role", LLM_MERGE_SAME, NULL, NULL },
+    { NULL, LLM_MERGE_ONCE, NULL, NULL }
 };
 
 static const llm_rule_t  llm_ollama_rules[] = {

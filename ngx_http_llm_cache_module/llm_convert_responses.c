@@ -27,6 +27,8 @@ typedef struct {
 } llm_responses_text_t;
 
 
+static int llm_responses_known(const llm_value_t *event,
+    const llm_value_t *type);
 static int llm_responses_agree(llm_conv_t *conv, const llm_value_t *output);
 static llm_value_t *llm_responses_rebuild(llm_conv_t *conv,
     llm_value_t *response);
@@ -87,6 +89,10 @@ llm_responses_json(llm_conv_t *conv)
 
         type = llm_doc_get(event, "type");
 
+        if (!llm_responses_known(event, type)) {
+            return NULL;
+        }
+
         if (llm_doc_is(type, "response.output_item.done")) {
             items++;
 
@@ -117,13 +123,33 @@ llm_responses_json(llm_conv_t *conv)
         return NULL;
     }
 
-    if (output->n == 0 && items) {
-        return llm_responses_rebuild(conv, response);
+    if (output->n == 0) {
+        return items ? llm_responses_rebuild(conv, response) : NULL;
     }
 
     return (items == 0 || (items == output->n
                            && llm_responses_agree(conv, output)))
            ? response : NULL;
+}
+
+
+/* whether nothing in the event is an answer's part that is not looked for */
+
+static int
+llm_responses_known(const llm_value_t *event, const llm_value_t *type)
+{
+    static const char  prefix[] = "\"response.";
+
+    if (!llm_doc_type(type, LLM_SCAN_STRING)
+        || type->text.len < sizeof(prefix)
+        || memcmp(type->text.data, prefix, sizeof(prefix) - 1) != 0)
+    {
+        return 0;
+    }
+
+    return llm_doc_get(event, "item") == NULL
+           || llm_doc_is(type, "response.output_item.done")
+           || llm_doc_is(type, "response.output_item.added");
 }
 
 

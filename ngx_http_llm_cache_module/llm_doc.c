@@ -447,8 +447,23 @@ llm_doc_is(const llm_value_t *value, const char *text)
 int
 llm_doc_silent(const llm_value_t *value)
 {
-    return value == NULL || value->type == LLM_SCAN_NULL
-           || (value->type == LLM_SCAN_STRING && value->text.len == 2);
+    const llm_value_t  *piece;
+
+    if (value == NULL || value->type == LLM_SCAN_NULL) {
+        return 1;
+    }
+
+    if (value->type != LLM_SCAN_STRING || value->text.data) {
+        return value->type == LLM_SCAN_STRING && value->text.len == 2;
+    }
+
+    for (piece = value->first; piece; piece = piece->next) {
+        if (piece->text.len) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

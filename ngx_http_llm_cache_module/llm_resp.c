@@ -9,31 +9,56 @@
 /* words of one command */
 #define LLM_RESP_ARGS  16
 
+/* arrays in each other */
+#define LLM_RESP_DEPTH  8
+
 /* what a reply takes beside the strings in it */
 #define LLM_RESP_SLACK  65536
+
+/* bytes of the strings in one array, on average, when it is full */
+#define LLM_RESP_EACH   256
+
+
+/* hiredis 1 counts in another type, and reads RESP3 */
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t  llm_resp_count_t;
+#else
+typedef int  llm_resp_count_t;
+#endif
 
 
 struct llm_resp_s {
     redisReader  *reader;
     size_t        max;
     size_t        elements;                  /* of the reply at hand */
+    size_t        bytes;                     /* of its strings */
 };
 
 
 static void *llm_resp_string(const redisReadTask *task, char *str,
     size_t len);
-static void *llm_resp_array(const redisReadTask *task, int n);
+static void *llm_resp_array(const redisReadTask *task, llm_resp_count_t n);
 static void *llm_resp_integer(const redisReadTask *task, long long value);
 static void *llm_resp_nil(const redisReadTask *task);
+#if HIREDIS_MAJOR >= 1
+static void *llm_resp_double(const redisReadTask *task, double value,
+    char *str, size_t len);
+static void *llm_resp_bool(const redisReadTask *task, int value);
+#endif
 static void llm_resp_free_object(void *object);
 
 
 static redisReplyObjectFunctions  llm_resp_functions = {
-    llm_resp_string,
-    llm_resp_array,
-    llm_resp_integer,
-    llm_resp_nil,
-    llm_resp_free_object
+    .createString = llm_resp_string,
+    .createArray = llm_resp_array,
+    .createInteger = llm_resp_integer,
+    .createNil = llm_resp_nil,
+#if HIREDIS_MAJOR >= 1
+    .createDouble = llm_resp_double,
+    .createBool = llm_resp_bool,
+#endif
+    .freeObject = llm_resp_free_object
 };
 
 
@@ -92,6 +117,7 @@ llm_resp_next(llm_resp_t *resp, llm_reply_t **reply)
 
     if (object) {
         resp->elements = 0;
+        resp->bytes = 0;
         *reply = object;
         return 1;
     }
@@ -128,8 +154,19 @@ llm_resp_object(const redisReadTask *task, llm_resp_e type, size_t extra)
 static void *
 llm_resp_string(const redisReadTask *task, char *str, size_t len)
 {
+    llm_resp_t   *resp;
     llm_resp_e    type;
     llm_reply_t  *reply;
+
+    resp = task->privdata;
+
+    if (len > resp->max + LLM_RESP_SLACK
+        || len > resp->max + LLM_RESP_ELEMENTS * LLM_RESP_EACH - resp->bytes)
+    {
+        return NULL;
+    }
+
+    resp->bytes += len;
 
     type = task->type == REDIS_REPLY_ERROR ? LLM_RESP_ERROR
            : task->type == REDIS_REPLY_STATUS ? LLM_RESP_STATUS
@@ -152,14 +189,25 @@ llm_resp_string(const redisReadTask *task, char *str, size_t len)
 
 
 static void *
-llm_resp_array(const redisReadTask *task, int n)
+llm_resp_array(const redisReadTask *task, llm_resp_count_t n)
 {
-    llm_resp_t   *resp;
-    llm_reply_t  *reply;
+    int                   depth;
+    llm_resp_t           *resp;
+    llm_reply_t          *reply;
+    const redisReadTask  *outer;
 
     resp = task->privdata;
+    depth = 0;
 
-    if (n < 0 || (size_t) n > LLM_RESP_ELEMENTS - resp->elements) {
+    for (outer = task; outer && depth <= LLM_RESP_DEPTH; outer = outer->parent)
+    {
+        depth++;
+    }
+
+    if (depth > LLM_RESP_DEPTH
+        || (long long) n < 0
+        || (size_t) n > LLM_RESP_ELEMENTS - resp->elements)
+    {
         return NULL;
     }
 
@@ -200,6 +248,35 @@ llm_resp_nil(const redisReadTask *task)
 {
     return llm_resp_object(task, LLM_RESP_NIL, 0);
 }
+
+
+#if HIREDIS_MAJOR >= 1
+
+/* nobody has asked for RESP3: such a reply ends the connection */
+
+static void *
+llm_resp_double(const redisReadTask *task, double value, char *str,
+    size_t len)
+{
+    (void) task;
+    (void) value;
+    (void) str;
+    (void) len;
+
+    return NULL;
+}
+
+
+static void *
+llm_resp_bool(const redisReadTask *task, int value)
+{
+    (void) task;
+    (void) value;
+
+    return NULL;
+}
+
+#endif
 
 
 static void

@@ -38,7 +38,10 @@ struct llm_reply_s {
 };
 
 
-/* a reader of replies of at most "max" bytes; NULL when memory ran out */
+/*
+ * A reader of replies whose strings have at most "max" bytes, and little more
+ * where there are several in one reply; NULL when memory ran out.
+ */
 
 llm_resp_t *llm_resp_create(size_t max);
 void llm_resp_free(llm_resp_t *resp);

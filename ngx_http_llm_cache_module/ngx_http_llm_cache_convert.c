@@ -162,7 +162,6 @@ ngx_http_llm_cache_conversion(ngx_http_request_t *r,
     how->form = rec->form;
     how->ask = ctx->ask.form;
     how->include_usage = ctx->ask.include_usage;
-    how->no_usage = rec->usage_asked && !rec->has_usage;
     how->mark = ctx->conf->mark && ngx_http_llm_cache_stored(ctx);
     how->max = rec->body_len * NGX_HTTP_LLM_CACHE_CONVERT_TIMES
                + NGX_HTTP_LLM_CACHE_CONVERT_ROOM;

@@ -145,9 +145,9 @@ ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
         return NGX_OK;
     }
 
-    ctx->variant = (u_char) (ngx_http_llm_cache_zone_turn(ctx->conf->zone,
-                                                          ctx->key)
-                             % ctx->conf->variants);
+    ctx->variant = (u_char) ngx_http_llm_cache_zone_turn(ctx->conf->zone,
+                                                         ctx->key,
+                                                         ctx->conf->variants);
 
     if (ctx->variant == 0) {
         return NGX_OK;

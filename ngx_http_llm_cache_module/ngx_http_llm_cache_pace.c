@@ -184,8 +184,14 @@ ngx_http_llm_cache_pace_step(ngx_http_request_t *r,
         ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
                                 (ngx_buf_tag_t) &ngx_http_llm_cache_module);
 
-        if (rc == NGX_ERROR || ctx->out == NULL) {
+        if (rc == NGX_ERROR) {
             return rc;
+        }
+
+        /* what the client has not taken yet is nginx's to send */
+
+        if (ctx->out == NULL) {
+            return NGX_OK;
         }
     }
 

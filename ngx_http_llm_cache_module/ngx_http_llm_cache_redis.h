@@ -411,7 +411,7 @@ ngx_http_llm_cache_redis_t *ngx_http_llm_cache_redis_use(ngx_conf_t *cf,
 /* the first line of a file, in memory to be freed by ngx_free(); NGX_ERROR,
    having said why */
 ngx_int_t ngx_http_llm_cache_redis_read_password(ngx_str_t *file,
-    ngx_str_t *password, ngx_log_t *log);
+    ngx_str_t *password, ngx_uint_t level, ngx_log_t *log);
 
 
 static ngx_inline llm_str_t

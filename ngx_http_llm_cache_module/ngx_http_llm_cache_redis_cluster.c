@@ -33,7 +33,8 @@ static void ngx_http_llm_cache_redis_read_map(
     ngx_http_llm_cache_redis_server_t *from, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_read_range(
     ngx_http_llm_cache_redis_t *redis,
-    ngx_http_llm_cache_redis_server_t *from, llm_reply_t *range);
+    ngx_http_llm_cache_redis_server_t *from, llm_reply_t *range,
+    long long *left);
 
 
 /* NULL where it is known that nobody would answer */
@@ -148,6 +149,10 @@ ngx_http_llm_cache_redis_called(ngx_http_llm_cache_redis_cmd_t *cmd,
 
     if (reply && reply->type != LLM_RESP_ERROR) {
         call->server->failures = 0;
+
+        if (!call->server->open) {
+            call->server->backoff = 0;
+        }
     }
 
     if (call->handler == NULL) {
@@ -324,6 +329,7 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_redis_server_t *from, llm_reply_t *reply)
 {
     size_t                              k;
+    long long                           left;
     ngx_uint_t                          i;
     ngx_http_llm_cache_redis_server_t  *server;
 
@@ -333,8 +339,13 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
         redis->servers[i]->master = 0;
     }
 
+    /* no slot is named twice */
+
+    left = LLM_REDIS_SLOTS;
+
     for (k = 0; k < reply->n; k++) {
-        ngx_http_llm_cache_redis_read_range(redis, from, reply->elements[k]);
+        ngx_http_llm_cache_redis_read_range(redis, from, reply->elements[k],
+                                            &left);
     }
 
     for (i = 0; i < redis->n; i++) {
@@ -355,7 +366,8 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
 
 static void
 ngx_http_llm_cache_redis_read_range(ngx_http_llm_cache_redis_t *redis,
-    ngx_http_llm_cache_redis_server_t *from, llm_reply_t *range)
+    ngx_http_llm_cache_redis_server_t *from, llm_reply_t *range,
+    long long *left)
 {
     llm_str_t                           host;
     long long                           slot, last, port;
@@ -374,7 +386,8 @@ ngx_http_llm_cache_redis_read_range(ngx_http_llm_cache_redis_t *redis,
     last = range->elements[1]->integer;
     node = range->elements[2];
 
-    if (slot < 0 || last >= LLM_REDIS_SLOTS || node->n < 2
+    if (slot < 0 || last < slot || last >= LLM_REDIS_SLOTS
+        || last - slot >= *left || node->n < 2
         || node->elements[1]->type != LLM_RESP_INTEGER)
     {
         return;
@@ -398,6 +411,7 @@ ngx_http_llm_cache_redis_read_range(ngx_http_llm_cache_redis_t *redis,
     }
 
     server->master = 1;
+    *left -= last - slot + 1;
 
     for ( /* void */ ; slot <= last; slot++) {
         redis->slots[slot] = (uint16_t) (server->index + 1);

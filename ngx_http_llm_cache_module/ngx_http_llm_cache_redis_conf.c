@@ -316,7 +316,8 @@ ngx_http_llm_cache_redis_use(ngx_conf_t *cf, ngx_array_t *all,
 
         if (ngx_conf_full_name(cf->cycle, &copy->password_file, 1) != NGX_OK
             || ngx_http_llm_cache_redis_read_password(&copy->password_file,
-                                                      &password, cf->log)
+                                                      &password,
+                                                      NGX_LOG_EMERG, cf->log)
                != NGX_OK)
         {
             return NULL;
@@ -515,7 +516,7 @@ ngx_http_llm_cache_redis_tls(ngx_conf_t *cf,
 
 ngx_int_t
 ngx_http_llm_cache_redis_read_password(ngx_str_t *file, ngx_str_t *password,
-    ngx_log_t *log)
+    ngx_uint_t level, ngx_log_t *log)
 {
     u_char    *p, buf[NGX_HTTP_LLM_CACHE_REDIS_PASSWORD];
     ssize_t    n;
@@ -524,7 +525,7 @@ ngx_http_llm_cache_redis_read_password(ngx_str_t *file, ngx_str_t *password,
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+        ngx_log_error(level, log, ngx_errno,
                       "llm_cache_redis: " ngx_open_file_n " \"%V\" failed",
                       file);
         return NGX_ERROR;
@@ -534,12 +535,18 @@ ngx_http_llm_cache_redis_read_password(ngx_str_t *file, ngx_str_t *password,
 
     (void) ngx_close_file(fd);
 
-    while (n > 0 && (buf[n - 1] == LF || buf[n - 1] == CR)) {
+    p = n > 0 ? ngx_strlchr(buf, buf + n, LF) : NULL;
+
+    if (p) {
+        n = p - buf;
+    }
+
+    if (n > 0 && buf[n - 1] == CR) {
         n--;
     }
 
     if (n <= 0) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0,
+        ngx_log_error(level, log, 0,
                       "llm_cache_redis: there is no password in \"%V\"", file);
         return NGX_ERROR;
     }

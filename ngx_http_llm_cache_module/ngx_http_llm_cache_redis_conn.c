@@ -5,12 +5,18 @@
 #define NGX_HTTP_LLM_CACHE_REDIS_READ   65536
 #define NGX_HTTP_LLM_CACHE_REDIS_READS  16
 
+/* bytes written in one go */
+#define NGX_HTTP_LLM_CACHE_REDIS_WRITE  (512 * 1024)
+
 
 static void ngx_http_llm_cache_redis_connected(
     ngx_http_llm_cache_redis_conn_t *conn);
 static ngx_uint_t ngx_http_llm_cache_redis_test_connect(ngx_connection_t *c);
+static ngx_int_t ngx_http_llm_cache_redis_say_first(
+    ngx_http_llm_cache_redis_conn_t *conn, int argc, const llm_str_t *argv);
 static void ngx_http_llm_cache_redis_greeted(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
+static llm_str_t ngx_http_llm_cache_redis_unquoted(llm_str_t text);
 static void ngx_http_llm_cache_redis_is_ready(
     ngx_http_llm_cache_redis_conn_t *conn);
 static ngx_queue_t *ngx_http_llm_cache_redis_shift(ngx_queue_t *list);
@@ -173,14 +179,14 @@ ngx_http_llm_cache_redis_connected(ngx_http_llm_cache_redis_conn_t *conn)
 void
 ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
 {
-    int                              n;
-    u_char                           db[NGX_INT_T_LEN];
-    llm_str_t                        words[3];
-    ngx_uint_t                       asked;
-    ngx_http_llm_cache_redis_t      *redis;
+    int                          n;
+    u_char                       db[NGX_INT_T_LEN];
+    llm_str_t                    words[3];
+    ngx_int_t                    rc;
+    ngx_http_llm_cache_redis_t  *redis;
 
     redis = conn->redis;
-    asked = 0;
+    rc = NGX_OK;
 
     conn->peer.connection->read->handler =
                                        ngx_http_llm_cache_redis_read_handler;
@@ -199,36 +205,60 @@ ngx_http_llm_cache_redis_greet(ngx_http_llm_cache_redis_conn_t *conn)
         words[n].data = redis->password.data;
         words[n++].len = redis->password.len;
 
-        asked += ngx_http_llm_cache_redis_say(conn, n, words,
-                                              redis->connect_timeout,
-                                       ngx_http_llm_cache_redis_greeted, conn)
-                 != NULL;
+        rc = ngx_http_llm_cache_redis_say_first(conn, n, words);
     }
 
-    if (!conn->plain && redis->url.db) {
+    if (rc == NGX_OK && !conn->plain && redis->url.db) {
 
         words[0] = ngx_http_llm_cache_redis_word("SELECT");
         words[1].data = db;
         words[1].len = ngx_sprintf(db, "%ud", redis->url.db) - db;
 
-        asked += ngx_http_llm_cache_redis_say(conn, 2, words,
-                                              redis->connect_timeout,
-                                       ngx_http_llm_cache_redis_greeted, conn)
-                 != NULL;
+        rc = ngx_http_llm_cache_redis_say_first(conn, 2, words);
     }
 
-    if (conn->role) {
+    if (rc == NGX_OK && conn->role) {
         words[0] = ngx_http_llm_cache_redis_word("ROLE");
 
-        asked += ngx_http_llm_cache_redis_say(conn, 1, words,
-                                              redis->connect_timeout,
-                                       ngx_http_llm_cache_redis_greeted, conn)
-                 != NULL;
+        rc = ngx_http_llm_cache_redis_say_first(conn, 1, words);
     }
 
-    if (asked == 0) {
+    /* never into another database, nor to a server of another role */
+
+    if (rc != NGX_OK) {
+        ngx_http_llm_cache_redis_close(conn, 1);
+        return;
+    }
+
+    if (ngx_queue_empty(&conn->sent)) {
         ngx_http_llm_cache_redis_is_ready(conn);
     }
+}
+
+
+/* what others want to say waits until the greeting has been answered */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_say_first(ngx_http_llm_cache_redis_conn_t *conn,
+    int argc, const llm_str_t *argv)
+{
+    ngx_http_llm_cache_redis_cmd_t  *cmd;
+
+    cmd = ngx_http_llm_cache_redis_command(
+                          sizeof(ngx_http_llm_cache_redis_cmd_t), argc, argv);
+    if (cmd == NULL) {
+        return NGX_ERROR;
+    }
+
+    cmd->handler = ngx_http_llm_cache_redis_greeted;
+    cmd->data = conn;
+
+    conn->n++;
+    conn->bytes += cmd->len;
+
+    ngx_http_llm_cache_redis_append(conn, cmd);
+
+    return NGX_OK;
 }
 
 
@@ -236,6 +266,7 @@ static void
 ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
     llm_reply_t *reply)
 {
+    llm_str_t                         why;
     ngx_uint_t                        ok;
     ngx_http_llm_cache_redis_conn_t  *conn;
 
@@ -250,13 +281,13 @@ ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
              && llm_str_eq(reply->elements[0]->str, "master", 6));
 
     if (!ok) {
+        why = reply->type == LLM_RESP_ERROR
+              ? ngx_http_llm_cache_redis_unquoted(reply->str)
+              : ngx_http_llm_cache_redis_word("not a master");
+
         ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
                       "llm cache: %V refused the greeting: \"%*s\"",
-                      &conn->addr.name,
-                      reply->type == LLM_RESP_ERROR ? reply->str.len
-                      : sizeof("not a master") - 1,
-                      reply->type == LLM_RESP_ERROR ? reply->str.data
-                      : (u_char *) "not a master");
+                      &conn->addr.name, why.len, why.data);
 
         ngx_http_llm_cache_redis_new_password(conn->redis);
     }
@@ -269,6 +300,27 @@ ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
     } else if (ngx_queue_empty(&conn->sent)) {
         ngx_http_llm_cache_redis_is_ready(conn);
     }
+}
+
+
+/* an error up to where it quotes: that may be the password */
+
+static llm_str_t
+ngx_http_llm_cache_redis_unquoted(llm_str_t text)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len && i < 128; i++) {
+        if (text.data[i] == '\'' || text.data[i] == '`'
+            || text.data[i] == '"')
+        {
+            break;
+        }
+    }
+
+    text.len = i;
+
+    return text;
 }
 
 
@@ -502,13 +554,6 @@ ngx_http_llm_cache_redis_say(ngx_http_llm_cache_redis_conn_t *conn, int argc,
     cmd->data = data;
     cmd->deadline = ngx_current_msec + timeout;
 
-    if (conn->state == NGX_HTTP_LLM_CACHE_REDIS_GREETING) {
-        conn->n++;
-        conn->bytes += cmd->len;
-        ngx_http_llm_cache_redis_append(conn, cmd);
-        return cmd;
-    }
-
     if (ngx_http_llm_cache_redis_queue(conn, cmd) != NGX_OK) {
         ngx_http_llm_cache_redis_cmd_free(cmd);
         return NULL;
@@ -524,7 +569,16 @@ static void
 ngx_http_llm_cache_redis_append(ngx_http_llm_cache_redis_conn_t *conn,
     ngx_http_llm_cache_redis_cmd_t *cmd)
 {
-    ngx_buf_t  *b;
+    ngx_buf_t   *b;
+    ngx_msec_t   soonest;
+
+    /* the connection is not to blame for what was waited for before */
+
+    soonest = ngx_current_msec + conn->redis->timeout;
+
+    if ((ngx_msec_int_t) (cmd->deadline - soonest) < 0) {
+        cmd->deadline = soonest;
+    }
 
     b = &cmd->buf;
 
@@ -597,7 +651,7 @@ ngx_http_llm_cache_redis_write(ngx_http_llm_cache_redis_conn_t *conn)
     c = conn->peer.connection;
 
     if (conn->out) {
-        cl = c->send_chain(c, conn->out, 0);
+        cl = c->send_chain(c, conn->out, NGX_HTTP_LLM_CACHE_REDIS_WRITE);
 
         if (cl == NGX_CHAIN_ERROR) {
             ngx_http_llm_cache_redis_close(conn, 1);
@@ -608,6 +662,9 @@ ngx_http_llm_cache_redis_write(ngx_http_llm_cache_redis_conn_t *conn)
 
         if (cl == NULL) {
             conn->last = &conn->out;
+
+        } else if (c->write->ready) {
+            ngx_post_event(c->write, &ngx_posted_next_events);
         }
     }
 
@@ -814,7 +871,8 @@ ngx_http_llm_cache_redis_new_password(ngx_http_llm_cache_redis_t *redis)
 
     if (redis->password_file.len == 0
         || ngx_http_llm_cache_redis_read_password(&redis->password_file,
-                                                  &password, ngx_cycle->log)
+                                                  &password, NGX_LOG_ERR,
+                                                  ngx_cycle->log)
            != NGX_OK)
     {
         return;

@@ -67,7 +67,9 @@ ngx_http_llm_cache_redis_locate(ngx_http_llm_cache_redis_conn_t *conn,
     conn->resolve = ctx;
     conn->port = (in_port_t) port;
 
-    ngx_add_timer(&conn->timer, conn->redis->resolver_timeout);
+    /* what is resolved later than that is known to the resolver next time */
+
+    ngx_add_timer(&conn->timer, conn->redis->connect_timeout);
 
     if (ngx_resolve_name(ctx) != NGX_OK) {
         /* the context is freed */

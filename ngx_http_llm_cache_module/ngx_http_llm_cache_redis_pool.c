@@ -371,7 +371,12 @@ ngx_http_llm_cache_redis_break(ngx_http_llm_cache_redis_server_t *server)
     ngx_uint_t  i;
 
     server->open = 1;
-    server->backoff = NGX_HTTP_LLM_CACHE_REDIS_BACKOFF;
+
+    /* longer, where it has only ever answered probes since the last time */
+
+    if (server->backoff == 0) {
+        server->backoff = NGX_HTTP_LLM_CACHE_REDIS_BACKOFF;
+    }
 
     ngx_http_llm_cache_redis_count(server->redis->stat, opened);
 

@@ -16,21 +16,26 @@
 
 
 /*
- * Points in time, in 32 ms of the machine's clock: 31 bits of them, of which
- * the nearer ones compare.
+ * Points in time, in 32 ms of the machine's clock: 31 bits of them, or what
+ * there is where this clock has 32 bits, of which the nearer ones compare.
  */
 
+#if (NGX_PTR_SIZE == 8)
 #define NGX_HTTP_LLM_CACHE_REDIS_EPOCHS  0x7fffffff
+#else
+#define NGX_HTTP_LLM_CACHE_REDIS_EPOCHS  0x07ffffff
+#endif
 
 /* not known to be in Redis yet: it needs nobody's word */
-#define NGX_HTTP_LLM_CACHE_REDIS_OWN     0x7fffffff
+#define NGX_HTTP_LLM_CACHE_REDIS_OWN     NGX_HTTP_LLM_CACHE_REDIS_EPOCHS
 
 #define ngx_http_llm_cache_redis_epoch(msec)                                  \
     ((ngx_uint_t) ((msec) >> 5) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS)
 
 /* one before all that are of interest */
 #define ngx_http_llm_cache_redis_past(msec)                                   \
-    ngx_http_llm_cache_redis_epoch((msec) - ((ngx_msec_t) 1 << 34))
+    ((ngx_http_llm_cache_redis_epoch(msec)                                    \
+      - NGX_HTTP_LLM_CACHE_REDIS_EPOCHS / 4) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS)
 
 #define ngx_http_llm_cache_redis_later(a, b)                                  \
     ((((a) - (b)) & NGX_HTTP_LLM_CACHE_REDIS_EPOCHS) - 1                      \

@@ -104,6 +104,8 @@ ngx_http_llm_cache_redis_end(ngx_http_llm_cache_ctx_t *ctx)
 
     ngx_http_llm_cache_redis_forget(ctx->leasing);
     ctx->leasing = NULL;
+    ctx->lease_since = 0;
+    ctx->lease_over = 0;
 
     ctx->querying = 0;
     ctx->answered = 0;

@@ -17,6 +17,11 @@
 #define NGX_HTTP_LLM_CACHE_LRU_SHIFT   24
 
 
+/* it fills a size class of the allocator: a byte more would double it */
+_Static_assert(sizeof(ngx_http_llm_cache_node_t) <= 128,
+               "the index entry has grown");
+
+
 static ngx_int_t ngx_http_llm_cache_shard_recover(
     ngx_http_llm_cache_shard_t *shard);
 static ngx_http_llm_cache_memo_t *ngx_http_llm_cache_shard_memo(
@@ -401,7 +406,11 @@ ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
     }
 
     node->used = (uint32_t) now;
-    node->frequency++;
+
+    if (node->frequency < NGX_HTTP_LLM_CACHE_FREQUENCY) {
+        node->frequency++;
+    }
+
     node->asked = 1;
 
     return ngx_http_llm_cache_shard_hold(shard, node, hold);

@@ -8,6 +8,9 @@
 #define _NGX_HTTP_LLM_CACHE_SHARD_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "llm_evict.h"
 #include "ngx_http_llm_cache_zone.h"
 
@@ -21,6 +24,9 @@
 /* buckets of a shard's flights */
 #define NGX_HTTP_LLM_CACHE_FLIGHTS     256
 
+
+/* more is not counted */
+#define NGX_HTTP_LLM_CACHE_FREQUENCY   0xffffff
 
 /* what one worker holds; a page.  The low bits tell the part in a flight */
 

@@ -149,7 +149,9 @@ ngx_http_llm_cache_zone_restore(ngx_http_llm_cache_writer_t *w,
     node->created = (uint32_t) entry->created;
     node->expires = (uint32_t) entry->expires;
     node->used = (uint32_t) ngx_min(entry->used, (uint64_t) ngx_time());
-    node->frequency = ngx_max(entry->frequency, 1);
+    node->frequency = ngx_min(ngx_max(entry->frequency, 1),
+                              NGX_HTTP_LLM_CACHE_FREQUENCY)
+                      & NGX_HTTP_LLM_CACHE_FREQUENCY;
     node->weight = entry->weight;
     node->asked = entry->asked != 0;
 

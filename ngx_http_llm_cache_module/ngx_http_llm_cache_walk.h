@@ -8,6 +8,9 @@
 #define _NGX_HTTP_LLM_CACHE_WALK_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "llm_state.h"
 #include "ngx_http_llm_cache_zone.h"
 

@@ -274,7 +274,7 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 
 ngx_uint_t
 ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key)
+    const u_char *key, ngx_uint_t n)
 {
     ngx_uint_t                   turn;
     ngx_http_llm_cache_node_t   *node;
@@ -287,7 +287,12 @@ ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
     }
 
     node = *ngx_http_llm_cache_shard_find(shard, key);
-    turn = node ? ++node->turns : 0;
+    turn = 0;
+
+    if (node) {
+        turn = (node->turns + 1) % n;
+        node->turns = (unsigned) turn & 0xff;
+    }
 
     ngx_http_llm_cache_shard_unlock(shard);
 

@@ -49,12 +49,12 @@ struct ngx_http_llm_cache_node_s {
     uint32_t                     created;    /* seconds since the epoch */
     uint32_t                     expires;
     uint32_t                     used;
-    uint32_t                     frequency;
+    unsigned                     frequency:24;
+    unsigned                     turns:8;    /* of the key's variants */
     uint32_t                     weight;     /* what it saves per byte */
     uint32_t                     stamp;      /* of its value in Redis, or 0 */
     unsigned                     epoch:31;   /* when that was so */
     unsigned                     asked:1;    /* for, since it was ranked */
-    uint32_t                     turns;      /* of the key's variants */
 };
 
 
@@ -162,12 +162,9 @@ void ngx_http_llm_cache_zone_reap(ngx_http_llm_cache_zone_t *zone,
 ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold);
 
-/*
- * The turn of a key's variants: 0 where the key has no record, else the number
- * of turns since it has one, from 1 on.
- */
+/* whose turn it is among n variants, 0 to n - 1; 0 where there is no record */
 ngx_uint_t ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key);
+    const u_char *key, ngx_uint_t n);
 
 /* holds a fresh record without counting it as asked for */
 ngx_int_t ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,

@@ -216,6 +216,18 @@ is_deeply([map { $_->cache } @usage], [qw(MISS MISS HIT HIT HIT)],
     'usage: JSON owes what the stream did not tell');
 is($usage[2]->body =~ s/data: \{.*//sr, '', 'usage: then JSON serves both');
 
+# a server that tells usage in JSON, and does not know how to in streams
+
+@usage = map { $nginx->post(chat_uri(), chat('deaf', %$_), mock => {
+    $_->{stream} ? (body => 'data: {"id":"c","choices":[{"index":0,"delta":'
+    . '{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}' . "\n\n"
+    . "data: [DONE]\n\n") : () }) } map { $_ ? { stream => json_true,
+        stream_options => { include_usage => json_true } } : {} } 1, 0, 0;
+
+is_deeply([map { $_->cache } @usage], [qw(MISS MISS HIT)],
+    'usage: asked of a stream in vain, still owed by JSON');
+ok($usage[$_]->json->{usage}, "usage: JSON $_ tells it") for 1, 2;
+
 # what cannot be given in full is a miss
 
 my $odd = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a",'

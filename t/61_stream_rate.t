@@ -12,7 +12,7 @@ my $mock = mock();
 
 # one URI, so that all share one record
 
-my $nginx = nginx(workers => 2,
+my $nginx = nginx(workers => 2, listen => 'sndbuf=16k',
     http => 'llm_cache_zone zone=plain:8m; llm_cache_zone zone=packed:8m'
         . ' compress=on;', server => <<'END', location => <<'END2');
     llm_cache on zone=plain;
@@ -128,6 +128,24 @@ $hit = $nginx->post(@packed, headers => { 'Accept-Encoding' => 'gzip' });
 is($hit->cache, 'HIT', 'packed: hit');
 is($hit->header('Content-Encoding'), undef, 'packed: plain');
 is($hit->body, $plain->body, 'packed: the same bytes');
+
+# a client that reads late is sent the rest, and is heard afterwards
+
+my @late = at('marked', chat_uri(), chat('late', stream => json_true));
+my $whole = $nginx->post(@late, mock => { repeat => 8000 });
+
+$client = $nginx->client;
+
+for (1 .. 2) {
+    $client->send($nginx->request_text(@late));
+    pause(0.3);
+    $hit = $client->response;
+
+    ok($hit->body =~ s/,"cache":true//r eq $whole->body,
+        "late, $_: all of it");
+}
+
+$client->close;
 
 # clients that leave
 

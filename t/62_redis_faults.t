@@ -192,6 +192,16 @@ for my $mode ('delay 1', 'garbage', 'huge', 'cut 3', 'close') {
 cmp_ok(counter($c, 'timeouts'), '>', 0, 'slow replies were not waited for');
 
 
+# names that nobody resolves
+
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'udp');
+my $nameless = machine('redis://redis.test', quick => 1,
+    http => 'resolver 127.0.0.1:' . $silent->sockport . ';');
+
+all_well($nameless, 'no names');
+opens($nameless, 'no names');
+
+
 # a worker is killed; what it knew is verified anew
 
 my @kept = (chat_uri(), chat('Kept'));

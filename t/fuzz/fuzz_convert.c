@@ -103,8 +103,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     convert.form = form;
     convert.ask = asks[data[1] % 4];
     convert.include_usage = (data[1] & 4) != 0;
-    convert.no_usage = (data[1] & 8) != 0;
-    convert.mark = (data[1] & 16) != 0;
+    convert.mark = (data[1] & 8) != 0;
     convert.max = 256 * 1024;
 
     body.len = size - 3;

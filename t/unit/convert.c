@@ -151,16 +151,45 @@ static const convert_case_t  streams[] = {
       DELTA("0", "\"role\":\"assistant\",\"content\":\"a\"")
       FINISH("0", "stop") "data: [DONE]\n\n", NULL, 0 },
 
-    { "chat: no usage to be had", LLM_DIALECT_CHAT, SSE,
-      CHUNK("\"delta\":{\"role\":\"assistant\",\"content\":\"a\"},"
-            "\"finish_reason\":\"stop\"") "data: [DONE]\n\n",
-      "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":"
-      "0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
-      "\"finish_reason\":\"stop\"}]}", NONE },
-
     { "chat: an unknown text in pieces", LLM_DIALECT_CHAT, SSE,
       DELTA("0", "\"content\":\"a\",\"song\":\"la\"")
       DELTA("0", "\"song\":\"li\"") FINISH("0", "stop") CHAT_DONE, NULL, 0 },
+
+    { "chat: an unknown text in equal pieces", LLM_DIALECT_CHAT, SSE,
+      DELTA("0", "\"content\":\"a\",\"song\":\"la\"")
+      DELTA("0", "\"song\":\"la\"") FINISH("0", "stop") CHAT_DONE, NULL, 0 },
+
+    { "chat: an unknown list in equal pieces", LLM_DIALECT_CHAT, SSE,
+      CHUNKS("{\"index\":0,\"delta\":{\"content\":\"a\"},\"token_ids\":"
+             "[7]}")
+      CHUNKS("{\"index\":0,\"delta\":{\"content\":\"a\"},\"token_ids\":"
+             "[7]}") FINISH("0", "stop") CHAT_DONE, NULL, 0 },
+
+    { "chat: content in equal parts", LLM_DIALECT_CHAT, SSE,
+      DELTA("0", "\"content\":[{\"text\":\"a\"}]")
+      DELTA("0", "\"content\":[{\"text\":\"a\"}]")
+      FINISH("0", "stop") CHAT_DONE, NULL, 0 },
+
+    { "chat: Azure's filter results", LLM_DIALECT_CHAT, SSE,
+      CHUNKS("{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":"
+             "\"\"},\"content_filter_results\":{}}")
+      CHUNKS("{\"index\":0,\"delta\":{\"content\":\"a\"},"
+             "\"content_filter_results\":{\"hate\":{\"filtered\":false}}}")
+      CHUNKS("{\"index\":0,\"delta\":{\"content\":\"b\"},"
+             "\"content_filter_results\":{\"hate\":{\"filtered\":false}}}")
+      CHUNKS("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\","
+             "\"content_filter_results\":{}}") CHAT_DONE,
+      CHAT_JSON("{\"index\":0,\"message\":{\"role\":\"assistant\","
+                "\"content\":\"ab\"},\"finish_reason\":\"stop\","
+                "\"content_filter_results\":{\"hate\":{\"filtered\":"
+                "false}}}"), 0 },
+
+    { "chat: a refusal beside empty contents", LLM_DIALECT_CHAT, SSE,
+      DELTA("0", "\"role\":\"assistant\",\"content\":\"\"")
+      DELTA("0", "\"content\":\"\",\"refusal\":\"No\"")
+      FINISH("0", "stop") CHAT_DONE,
+      CHAT_JSON(CHAT_CHOICE("0", "\"role\":\"assistant\",\"content\":null,"
+                            "\"refusal\":\"No\"", "stop")), 0 },
 
     { "chat: two calls under one index", LLM_DIALECT_CHAT, SSE,
       DELTA("0", "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{"
@@ -198,6 +227,19 @@ static const convert_case_t  streams[] = {
       EVENT("response.completed", ",\"response\":"
             RESPONSE("\"completed\"", "")),
       RESPONSE("\"completed\"", MESSAGE), 0 },
+
+    { "Responses: an item that another event tells", LLM_DIALECT_RESPONSES,
+      SSE,
+      EVENT("response.completed", ",\"response\":"
+            RESPONSE("\"completed\"", "") ",\"item\":" MESSAGE), NULL, 0 },
+
+    { "Responses: an unknown event with an item", LLM_DIALECT_RESPONSES,
+      SSE,
+      "data: {\"output_index\":0,\"item\":" MESSAGE "}\n\n"
+      EVENT("response.output_item.done", ",\"output_index\":0,\"item\":{"
+            "\"type\":\"message\",\"content\":[]}")
+      EVENT("response.completed", ",\"response\":"
+            RESPONSE("\"completed\"", "")), NULL, 0 },
 
     { "Anthropic: thinking, text, citations, tools", LLM_DIALECT_ANTHROPIC,
       SSE,
@@ -273,6 +315,18 @@ static const convert_case_t  streams[] = {
     { "Gemini: an array", LLM_DIALECT_GEMINI, JSON,
       "[" GEMINI(G_TEXT, "") "\n,\r\n" GEMINI("{\n  \"text\": \"!\"\n}",
       G_STOP) "\n]\n", GEMINI("{\"text\":\"Hi!\"}", G_STOP), 0 },
+
+    { "Gemini: candidates without an index", LLM_DIALECT_GEMINI, SSE,
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":"
+      "\"b\"}]},\"finishReason\":\"STOP\"}]}\n\n", NULL, 0 },
+
+    { "Gemini: a call's arguments in pieces", LLM_DIALECT_GEMINI, SSE,
+      "data: " GEMINI("{\"functionCall\":{\"name\":\"f\",\"willContinue\":"
+                      "true}}", "") "\n\n"
+      "data: " GEMINI("{\"functionCall\":{\"partialArgs\":[{\"jsonPath\":"
+                      "\"$.a\",\"numberValue\":1}]}}", G_STOP) "\n\n", NULL,
+      0 },
 
     { "Cohere: text, plan, tools, citations", LLM_DIALECT_COHERE_CHAT, SSE,
       EVENT("message-start", ",\"id\":\"c\",\"delta\":{\"message\":{\"role\":"
@@ -435,6 +489,14 @@ static const convert_case_t  answers[] = {
       "\"citations\":[{\"start\":0,\"sources\":[]}]},\"finish_reason\":"
       "\"TOOL_CALL\",\"usage\":{\"tokens\":{\"input_tokens\":1}}}", 0 },
 
+    { "Cohere: log probabilities", LLM_DIALECT_COHERE_CHAT, SSE, NULL,
+      "{\"id\":\"c\",\"message\":{\"role\":\"assistant\",\"content\":[{"
+      "\"type\":\"thinking\",\"thinking\":\"Hm\"},{\"type\":\"text\","
+      "\"text\":\"a b c\"}]},\"finish_reason\":\"COMPLETE\",\"usage\":{"
+      "\"tokens\":{\"input_tokens\":1}},\"logprobs\":[{\"text\":\"a\","
+      "\"logprobs\":[-1]},{\"text\":\" b\",\"logprobs\":[-0]},{\"text\":"
+      "\" c\",\"logprobs\":[-2]}]}", 0 },
+
     { "Ollama: chat", LLM_DIALECT_OLLAMA_CHAT, NDJSON, NULL,
       "{\"model\":\"l\",\"created_at\":\"4\",\"message\":{\"role\":"
       "\"assistant\",\"content\":\"some words that are long enough\","
@@ -545,10 +607,6 @@ test_wishes(void)
     ok(text == NULL, "usage is wished, and was not told");
     free(text);
 
-    text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED|NONE, JSON, none);
-    ok(text != NULL, "usage is wished, and there is none to be had");
-    free(text);
-
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, MARK, JSON, json);
     ok(text && strstr(text, ",\"cache\":true}\n\n")
        == strstr(text, "\n\n") - strlen(",\"cache\":true}"),
@@ -607,6 +665,13 @@ test_limits(void)
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON,
                        "{\"ch\\u006fices\":[]}");
     ok(text == NULL, "a name that is spelled oddly");
+    free(text);
+
+    text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON,
+                       "{\"choices\":[{\"index\":0,\"message\":{\"content\":"
+                       "\"a\",\"annotations\":{\"a\":1}},"
+                       "\"finish_reason\":\"stop\"}]}");
+    ok(text == NULL, "annotations that are no list");
     free(text);
 
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, "{\"a\":tru");

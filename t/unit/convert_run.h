@@ -14,8 +14,7 @@
 
 
 #define ASKED  1        /* include_usage */
-#define NONE   2        /* the provider has no usage to tell */
-#define MARK   4
+#define MARK   2
 
 
 /* NULL when it cannot be converted; else a string to be freed */
@@ -37,7 +36,6 @@ convert_run(llm_dialect_e dialect, unsigned char ask, unsigned flags,
     convert.form = form;
     convert.ask = ask;
     convert.include_usage = (flags & ASKED) != 0;
-    convert.no_usage = (flags & NONE) != 0;
     convert.mark = (flags & MARK) != 0;
     convert.max = 4 * 1024 * 1024;
 

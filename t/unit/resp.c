@@ -137,6 +137,37 @@ limit(void)
 
 
 static void
+limit_of_all(void)
+{
+    int             rc;
+    size_t          i;
+    llm_resp_t     *resp;
+    llm_reply_t    *reply;
+    unsigned char   part[60008];
+
+    memcpy(part, "$60000\r\n", 8);
+    memset(part + 8, 'x', 60000);
+    resp = llm_resp_create(1000);
+    rc = llm_resp_feed(resp, (const unsigned char *) "*60000\r\n", 8);
+
+    for (i = 0; i < 1000 && rc == 0; i++) {
+        rc = llm_resp_feed(resp, part, sizeof(part));
+
+        if (rc == 0) {
+            rc = llm_resp_feed(resp, (const unsigned char *) "\r\n", 2);
+        }
+
+        if (rc == 0) {
+            rc = llm_resp_next(resp, &reply);
+        }
+    }
+
+    ok(rc == -1 && i < 300, "many strings are given up too");
+    llm_resp_free(resp);
+}
+
+
+static void
 commands(void)
 {
     size_t          len;
@@ -169,6 +200,7 @@ main(void)
     replies();
     refused();
     limit();
+    limit_of_all();
     commands();
 
     return tap_done();
