@@ -7,6 +7,8 @@
 #   make asan           the tests on an nginx with sanitizers
 #   make fuzz           fuzz targets, TIME=60 seconds each, FUZZ="key sse"
 #   make bench          measures it beside others, ROUNDS=5 SECONDS=2 FULL=1
+#   make bench-semantic PAIRS=FILE
+#                       the semantic tier on pairs of texts
 #   make install        into the installed nginx's module directory, DESTDIR=
 #   make clean
 #
@@ -16,7 +18,7 @@ PORT ?= 8080
 TIME ?= 60
 
 export NGINX NGINX_SRC NGINX_CONFIGURE LLM_UPSTREAM PORT TESTS TIME FUZZ
-export DESTDIR CFLAGS LDFLAGS ROUNDS CONNECTIONS ROWS FULL
+export DESTDIR CFLAGS LDFLAGS ROUNDS CONNECTIONS ROWS FULL PAIRS MODELS SVG
 
 # SECONDS itself counts on in a shell
 export BENCH_SECONDS = $(SECONDS)
@@ -26,11 +28,11 @@ ifneq ($(origin CC),default)
 export CC
 endif
 
-.PHONY: all build run test check asan fuzz bench install clean
+.PHONY: all build run test check asan fuzz bench bench-semantic install clean
 
 all: build
 
-build run test check asan fuzz bench install:
+build run test check asan fuzz bench bench-semantic install:
 	@tools/$@.sh
 
 clean:

@@ -59,6 +59,7 @@ typedef struct {
 
     unsigned              mark_empty:1;        /* "{}": no comma */
     unsigned              has_usage:1;         /* any usage at all */
+    unsigned              tools:1;             /* calls of tools */
 } llm_answer_info_t;
 
 

@@ -219,6 +219,7 @@ llm_answer_tool(llm_answer_t *answer, const llm_scan_value_t *value)
     if (llm_answer_filled(value)) {
         answer->output = 1;
         answer->tool = 1;
+        answer->info.tools = 1;
     }
 }
 
@@ -236,6 +237,7 @@ llm_answer_item(llm_answer_t *answer, const llm_scan_value_t *value)
 
     if (llm_answer_one_of(value, llm_item_calls)) {
         answer->tool = 1;
+        answer->info.tools = 1;
     }
 }
 

@@ -40,6 +40,8 @@ static const llm_str_t  llm_body_inner_names[] = {
     llm_string("ttl"),
     llm_string("s-maxage"),
     llm_string("namespace"),
+    llm_string("semantic"),
+    llm_string("threshold"),
     llm_null_string
 };
 

@@ -262,6 +262,10 @@ int llm_canon_double(llm_str_t text, llm_buf_t *buf, double *value);
 
 int llm_canon_each(llm_str_t *object, llm_str_t *name, llm_str_t *value);
 
+/* the same through the elements of an array */
+
+int llm_canon_item(llm_str_t *array, llm_str_t *value);
+
 /* a string's text without its quotes; empty for what is no string */
 
 llm_str_t llm_canon_bare(llm_str_t value);
@@ -284,6 +288,10 @@ int llm_canon_sort(const llm_canon_t *c, llm_canon_member_t *m, uint32_t n);
 /* SHA-256 of the canonical body; 0, or -1 */
 
 int llm_canon_digest(const llm_canon_t *c, unsigned char *digest);
+
+/* appends the canonical body itself; 0, or -1 when memory ran out */
+
+int llm_canon_text(const llm_canon_t *c, llm_buf_t *text);
 
 
 /* a new element, or NULL */

@@ -22,11 +22,12 @@ typedef struct {
 } llm_canon_item_t;
 
 
-/* short pieces are gathered before they are digested */
+/* short pieces are gathered before they are digested or copied */
 
 typedef struct {
     const llm_canon_t    *canon;
     EVP_MD_CTX           *md;
+    llm_buf_t            *text;        /* instead of the digest */
     size_t                n;
     int                   failed;
     unsigned char         stage[LLM_CANON_STAGE + LLM_CANON_SHORT];
@@ -46,6 +47,7 @@ static void llm_canon_merge(const llm_canon_t *c,
     llm_canon_item_t *to, uint32_t n, uint32_t all);
 static uint64_t llm_canon_key(const llm_canon_t *c,
     const llm_canon_member_t *m);
+static void llm_canon_all(llm_canon_sink_t *sink, const llm_canon_t *c);
 static void llm_canon_emit(llm_canon_sink_t *sink, llm_canon_piece_t piece);
 static void llm_canon_object_emit(llm_canon_sink_t *sink,
     const llm_canon_record_t *record);
@@ -53,6 +55,8 @@ static void llm_canon_put(llm_canon_sink_t *sink, const unsigned char *data,
     size_t len);
 static void llm_canon_byte(llm_canon_sink_t *sink, unsigned char c);
 static void llm_canon_flush(llm_canon_sink_t *sink);
+static void llm_canon_write(llm_canon_sink_t *sink,
+    const unsigned char *data, size_t len);
 
 
 int
@@ -348,13 +352,10 @@ llm_canon_key(const llm_canon_t *c, const llm_canon_member_t *m)
 int
 llm_canon_digest(const llm_canon_t *c, unsigned char *digest)
 {
-    unsigned           len;
-    llm_canon_piece_t  all;
-    llm_canon_sink_t   sink;
+    unsigned          len;
+    llm_canon_sink_t  sink;
 
-    sink.canon = c;
-    sink.n = 0;
-    sink.failed = 0;
+    sink.text = NULL;
     sink.md = EVP_MD_CTX_new();
 
     if (sink.md == NULL) {
@@ -366,13 +367,7 @@ llm_canon_digest(const llm_canon_t *c, unsigned char *digest)
         return -1;
     }
 
-    all.start = 0;
-    all.end = llm_canon_at(c);
-    all.record = 0;
-
-    llm_canon_emit(&sink, all);
-
-    llm_canon_flush(&sink);
+    llm_canon_all(&sink, c);
 
     if (EVP_DigestFinal_ex(sink.md, digest, &len) != 1) {
         sink.failed = 1;
@@ -381,6 +376,38 @@ llm_canon_digest(const llm_canon_t *c, unsigned char *digest)
     EVP_MD_CTX_free(sink.md);
 
     return sink.failed ? -1 : 0;
+}
+
+
+int
+llm_canon_text(const llm_canon_t *c, llm_buf_t *text)
+{
+    llm_canon_sink_t  sink;
+
+    sink.md = NULL;
+    sink.text = text;
+
+    llm_canon_all(&sink, c);
+
+    return sink.failed ? -1 : 0;
+}
+
+
+static void
+llm_canon_all(llm_canon_sink_t *sink, const llm_canon_t *c)
+{
+    llm_canon_piece_t  all;
+
+    sink->canon = c;
+    sink->n = 0;
+    sink->failed = 0;
+
+    all.start = 0;
+    all.end = llm_canon_at(c);
+    all.record = 0;
+
+    llm_canon_emit(sink, all);
+    llm_canon_flush(sink);
 }
 
 
@@ -444,11 +471,7 @@ llm_canon_put(llm_canon_sink_t *sink, const unsigned char *data, size_t len)
         llm_canon_flush(sink);
 
         if (len > LLM_CANON_STAGE / 2) {
-
-            if (EVP_DigestUpdate(sink->md, data, len) != 1) {
-                sink->failed = 1;
-            }
-
+            llm_canon_write(sink, data, len);
             return;
         }
     }
@@ -480,9 +503,18 @@ llm_canon_byte(llm_canon_sink_t *sink, unsigned char c)
 static void
 llm_canon_flush(llm_canon_sink_t *sink)
 {
-    if (EVP_DigestUpdate(sink->md, sink->stage, sink->n) != 1) {
-        sink->failed = 1;
-    }
+    llm_canon_write(sink, sink->stage, sink->n);
 
     sink->n = 0;
+}
+
+
+static void
+llm_canon_write(llm_canon_sink_t *sink, const unsigned char *data, size_t len)
+{
+    if (sink->text ? llm_buf_add(sink->text, data, len) != 0
+                   : EVP_DigestUpdate(sink->md, data, len) != 1)
+    {
+        sink->failed = 1;
+    }
 }

@@ -35,6 +35,30 @@ llm_canon_each(llm_str_t *object, llm_str_t *name, llm_str_t *value)
 }
 
 
+int
+llm_canon_item(llm_str_t *array, llm_str_t *value)
+{
+    const unsigned char  *p, *last;
+
+    p = array->data;
+
+    if (array->len < 2 || (*p != '[' && *p != ',') || p[1] == ']') {
+        return 0;
+    }
+
+    last = p + array->len;
+
+    value->data = p + 1;
+    p = llm_canon_over(p + 1);
+    value->len = (size_t) (p - value->data);
+
+    array->data = p;
+    array->len = (size_t) (last - p);
+
+    return 1;
+}
+
+
 llm_str_t
 llm_canon_bare(llm_str_t value)
 {

@@ -268,6 +268,18 @@ llm_control_cache(const json_t *cache, llm_control_t *control)
         control->no_store = 1;
     }
 
+    if (json_is_false(json_object_get(cache, "semantic"))) {
+        control->no_semantic = 1;
+    }
+
+    value = json_object_get(cache, "threshold");
+
+    if (json_is_number(value)
+        && json_number_value(value) > control->threshold)
+    {
+        control->threshold = json_number_value(value);
+    }
+
     value = json_object_get(cache, "ttl");
 
     if (json_is_number(value)) {

@@ -28,6 +28,9 @@ typedef struct {
                                               when not said */
     int                   use_cache;       /* -1 not said, 0, 1: "caching",
                                               "cache.use-cache" (0 wins) */
+    double                threshold;       /* "cache.threshold", 0: not said
+                                              (the larger one counts) */
+    unsigned              no_semantic:1;   /* "cache.semantic" is false */
     unsigned              no_cache:1;
     unsigned              no_store:1;
     unsigned              only_if_cached:1;

@@ -27,8 +27,10 @@ typedef enum {
     LLM_KEY_HEADER,             /* "name" then "value", one part each */
     LLM_KEY_BODY,
     LLM_KEY_CUSTOM,             /* llm_cache_key instead of URI..BODY */
-    LLM_KEY_VARIANT             /* the key, then the variant's number; these
+    LLM_KEY_VARIANT,            /* the key, then the variant's number; these
                                    alone */
+    LLM_KEY_QUESTION            /* the partition instead of BODY; then the
+                                   embedder and the variant */
 } llm_key_part_e;
 
 

@@ -55,7 +55,9 @@ typedef enum {
     LLM_META_CONTENT_TYPE = 1,
     LLM_META_MODEL,
     LLM_META_HEADER_NAME,                    /* followed by its value */
-    LLM_META_HEADER_VALUE
+    LLM_META_HEADER_VALUE,
+    LLM_META_PARTITION,                      /* of the question */
+    LLM_META_QUESTION                        /* that it answers */
 } llm_meta_e;
 
 

@@ -24,6 +24,7 @@
 #include "llm_record.h"
 #include "ngx_http_llm_cache_pack.h"
 #include "ngx_http_llm_cache_redis.h"
+#include "ngx_http_llm_cache_semantic.h"
 #include "ngx_http_llm_cache_wake.h"
 #include "ngx_http_llm_cache_zone.h"
 
@@ -49,8 +50,22 @@
 #define NGX_HTTP_LLM_CACHE_SCOPE_STRING       3
 
 
+/* by default; see docs/how-it-works.md */
+
+#define NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD  0.5
+#define NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD   0.85
+#define NGX_HTTP_LLM_CACHE_API_THRESHOLD      0.9
+
+
+typedef struct {
+    ngx_str_t                    dir;
+    llm_static_t                *model;
+} ngx_http_llm_cache_model_t;
+
+
 typedef struct {
     ngx_array_t                  zones;      /* of zone_t * */
+    ngx_array_t                  models;     /* of model_t */
     ngx_http_llm_cache_zone_t   *implicit;
     ngx_array_t                  redises;    /* of redis_t * */
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
@@ -95,6 +110,7 @@ typedef struct {
     ngx_uint_t                   variants;   /* answers of one key */
     ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
+    ngx_http_llm_cache_semantic_conf_t  semantic;
 } ngx_http_llm_cache_loc_conf_t;
 
 
@@ -106,7 +122,8 @@ typedef enum {
     NGX_HTTP_LLM_CACHE_EXPIRED,
     NGX_HTTP_LLM_CACHE_STALE,
     NGX_HTTP_LLM_CACHE_UPDATING,
-    NGX_HTTP_LLM_CACHE_SHARED
+    NGX_HTTP_LLM_CACHE_SHARED,
+    NGX_HTTP_LLM_CACHE_SEMANTIC
 } ngx_http_llm_cache_status_e;
 
 
@@ -163,6 +180,10 @@ typedef struct {
     ngx_http_llm_cache_work_t   *work;       /* what a thread reads, or has */
 
     u_char                       key[LLM_KEY_LEN];
+    u_char                       variant;    /* that the key is of */
+    ngx_http_llm_cache_semantic_t  *semantic; /* NULL: no question */
+    ngx_http_llm_cache_embedding_t *embedding; /* that it waits for */
+    ngx_http_llm_cache_found_t   hint;
 
     /* a hit */
     ngx_http_llm_cache_hold_t    hold;
@@ -230,6 +251,9 @@ typedef struct {
     unsigned                     following:1;
     unsigned                     tailing:1;  /* the head has been sent */
     unsigned                     alone:1;    /* it takes part in no flight */
+    unsigned                     asked:1;    /* for its question */
+    unsigned                     hinted:1;   /* at what answers it too */
+    unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
@@ -256,6 +280,10 @@ typedef struct {
 /* ngx_http_llm_cache_handler.c */
 
 ngx_int_t ngx_http_llm_cache_handler(ngx_http_request_t *r);
+
+/* the first header of that lower-case name that is not empty */
+ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
+    ngx_str_t *name);
 
 /* whether the record that is held is what this client asked for */
 ngx_uint_t ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx);
@@ -290,6 +318,12 @@ ngx_int_t ngx_http_llm_cache_read_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 llm_reason_e ngx_http_llm_cache_load(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/*
+ * The request body in one piece: as it stands where it is one buffer in
+ * memory, else a copy in the request's pool.
+ */
+llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r, size_t max,
+    ngx_str_t *body, ngx_uint_t *copied);
 
 /* ngx_http_llm_cache_work.c */
 
@@ -309,6 +343,40 @@ void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
 /* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
 ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* the same without the question, of whose body this is the digest */
+ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
+
+/* ngx_http_llm_cache_embed.c */
+
+ngx_int_t ngx_http_llm_cache_embed_ask(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_http_llm_cache_embedding_t *ngx_http_llm_cache_embed_of(
+    ngx_http_request_t *r);
+void ngx_http_llm_cache_embed_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_embedding_t *embedding, ngx_chain_t *in);
+void ngx_http_llm_cache_embed_end(ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_semantic_conf.c */
+
+/* when the location's zone is known, where it has one */
+char *ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev,
+    ngx_http_llm_cache_loc_conf_t *conf);
+
+/* ngx_http_llm_cache_semantic.c */
+
+void ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_semantic_take(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_found_t *found);
+void ngx_http_llm_cache_semantic_undo(ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_semantic_served(ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_semantic_save(ngx_http_llm_cache_ctx_t *ctx,
+    llm_buf_t *meta);
+void ngx_http_llm_cache_semantic_stored(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_filter.c */
 
@@ -330,6 +398,8 @@ void ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx,
 
 ngx_int_t ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+ngx_int_t ngx_http_llm_cache_similarity(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *value);
 ngx_table_elt_t *ngx_http_llm_cache_add_header(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
 
@@ -481,6 +551,9 @@ ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
 
 extern ngx_command_t  ngx_http_llm_cache_commands[];
 
+/* says that the directive has an invalid value: NGX_CONF_ERROR */
+char *ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value);
+
 
 static ngx_inline uint64_t
 ngx_http_llm_cache_header_bit(ngx_str_t *name)
@@ -500,6 +573,7 @@ static ngx_inline ngx_uint_t
 ngx_http_llm_cache_stored(ngx_http_llm_cache_ctx_t *ctx)
 {
     return ctx->status == NGX_HTTP_LLM_CACHE_HIT
+           || ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC
            || ctx->status == NGX_HTTP_LLM_CACHE_STALE
            || ctx->status == NGX_HTTP_LLM_CACHE_UPDATING;
 }

@@ -7,8 +7,6 @@
 #define NGX_HTTP_LLM_CACHE_MEMO_STREAM     0x08
 
 
-static llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r,
-    size_t max, ngx_str_t *body, ngx_uint_t *copied);
 static ngx_int_t ngx_http_llm_cache_copy_body(ngx_http_request_t *r,
     u_char *p);
 static ngx_int_t ngx_http_llm_cache_fingerprint(
@@ -167,12 +165,7 @@ ngx_http_llm_cache_take(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
 }
 
 
-/*
- * The request body in one piece: as it stands where it is one buffer in
- * memory, else a copy in the request's pool.
- */
-
-static llm_reason_e
+llm_reason_e
 ngx_http_llm_cache_gather(ngx_http_request_t *r, size_t max, ngx_str_t *body,
     ngx_uint_t *copied)
 {

@@ -43,6 +43,9 @@ ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&mcf->zones, cf->pool, 2,
                        sizeof(ngx_http_llm_cache_zone_t *))
         != NGX_OK
+        || ngx_array_init(&mcf->models, cf->pool, 1,
+                          sizeof(ngx_http_llm_cache_model_t))
+           != NGX_OK
         || ngx_array_init(&mcf->redises, cf->pool, 1,
                           sizeof(ngx_http_llm_cache_redis_t *))
            != NGX_OK)
@@ -78,6 +81,7 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
      *     conf->controls = 0;
      *     conf->finish = NULL;
      *     conf->use_stale = 0;
+     *     conf->semantic = { 0 };
      */
 
     conf->enable = NGX_CONF_UNSET_UINT;
@@ -98,6 +102,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->hosted_tools = NGX_CONF_UNSET;
     conf->mark = NGX_CONF_UNSET;
     conf->headers = NGX_CONF_UNSET;
+    conf->semantic.enable = NGX_CONF_UNSET;
+    conf->semantic.threshold = -1;
 
     return conf;
 }
@@ -168,21 +174,19 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
-    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
-        return NGX_CONF_OK;
+    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF) {
+
+        ngx_http_llm_cache_body_buffer(cf, conf);
+
+        if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
+            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK
+            || ngx_http_llm_cache_use_redis(cf, conf) != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
     }
 
-    ngx_http_llm_cache_body_buffer(cf, conf);
-
-    if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_http_llm_cache_use_redis(cf, conf);
+    return ngx_http_llm_cache_semantic_merge(cf, prev, conf);
 }
 
 
@@ -256,6 +260,7 @@ ngx_http_llm_cache_new_zone(ngx_conf_t *cf)
     zone->inactive = NGX_HTTP_LLM_CACHE_INACTIVE;
     zone->max_entry = NGX_HTTP_LLM_CACHE_MAX_ENTRY;
     zone->n = 1;
+    zone->vectors.n = NGX_HTTP_LLM_CACHE_VECTORS;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
 

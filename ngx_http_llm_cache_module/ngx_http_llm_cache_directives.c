@@ -15,6 +15,8 @@ static char *ngx_http_llm_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_zone_param(ngx_conf_t *cf,
     ngx_http_llm_cache_zone_t *zone, ngx_str_t *value);
+static char *ngx_http_llm_cache_zone_number(ngx_conf_t *cf, ngx_str_t *value,
+    size_t len, ngx_int_t min, ngx_int_t max, ngx_uint_t *number);
 static ngx_int_t ngx_http_llm_cache_zone_choice(
     ngx_http_llm_cache_zone_t *zone, ngx_str_t *value);
 static char *ngx_http_llm_cache_check_zone(ngx_conf_t *cf,
@@ -47,7 +49,6 @@ static char *ngx_http_llm_cache_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_llm_cache_complex(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t **cv);
-static char *ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value);
 
 
 static ngx_conf_bitmask_t  ngx_http_llm_cache_failures[] = {
@@ -86,6 +87,20 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
     { ngx_string("llm_cache_valid"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_llm_cache_valid,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_semantic"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_llm_cache_semantic,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_embed"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1234,
+      ngx_http_llm_cache_embed,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -345,7 +360,6 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
 {
     u_char     *p;
     ssize_t     size;
-    ngx_int_t   n;
     ngx_str_t   s;
 
     if (ngx_strncmp(value->data, "zone=", 5) == 0) {
@@ -390,15 +404,16 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     }
 
     if (ngx_strncmp(value->data, "shards=", 7) == 0) {
+        return ngx_http_llm_cache_zone_number(cf, value, 7, 1,
+                                              NGX_HTTP_LLM_CACHE_MAX_SHARDS,
+                                              &zone->n);
+    }
 
-        n = ngx_atoi(value->data + 7, value->len - 7);
-        if (n < 1 || n > NGX_HTTP_LLM_CACHE_MAX_SHARDS) {
-            return ngx_http_llm_cache_invalid(cf, value);
-        }
-
-        zone->n = n;
-
-        return NGX_CONF_OK;
+    if (ngx_strncmp(value->data, "semantic=", 9) == 0) {
+        return ngx_http_llm_cache_zone_number(cf, value, 9,
+                                              NGX_HTTP_LLM_CACHE_VECTORS_MIN,
+                                              NGX_HTTP_LLM_CACHE_VECTORS_MAX,
+                                              &zone->vectors.n);
     }
 
     if (ngx_strncmp(value->data, "max_entry=", 10) == 0) {
@@ -417,6 +432,26 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     }
 
     return ngx_http_llm_cache_invalid(cf, value);
+}
+
+
+/* the number behind the first "len" bytes */
+
+static char *
+ngx_http_llm_cache_zone_number(ngx_conf_t *cf, ngx_str_t *value, size_t len,
+    ngx_int_t min, ngx_int_t max, ngx_uint_t *number)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(value->data + len, value->len - len);
+
+    if (n < min || n > max) {
+        return ngx_http_llm_cache_invalid(cf, value);
+    }
+
+    *number = n;
+
+    return NGX_CONF_OK;
 }
 
 
@@ -821,7 +856,7 @@ ngx_http_llm_cache_complex(ngx_conf_t *cf, ngx_str_t *value,
 }
 
 
-static char *
+char *
 ngx_http_llm_cache_invalid(ngx_conf_t *cf, ngx_str_t *value)
 {
     ngx_str_t  *name;

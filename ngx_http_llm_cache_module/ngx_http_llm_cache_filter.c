@@ -62,6 +62,11 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
 {
     ngx_http_llm_cache_ctx_t  *ctx;
 
+    if (ngx_http_llm_cache_embed_of(r)) {
+        r->filter_need_in_memory = 1;
+        return NGX_OK;
+    }
+
     ctx = ngx_http_llm_cache_filter_ctx(r);
 
     if (ctx == NULL) {
@@ -419,8 +424,16 @@ ngx_http_llm_cache_lifetime(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t               *cl;
-    ngx_http_llm_cache_ctx_t  *ctx;
+    ngx_chain_t                     *cl;
+    ngx_http_llm_cache_ctx_t        *ctx;
+    ngx_http_llm_cache_embedding_t  *embedding;
+
+    embedding = ngx_http_llm_cache_embed_of(r);
+
+    if (embedding) {
+        ngx_http_llm_cache_embed_take(r, embedding, in);
+        return NGX_OK;
+    }
 
     ctx = ngx_http_llm_cache_filter_ctx(r);
 

@@ -412,6 +412,21 @@ ngx_http_llm_cache_flight_fail(ngx_http_llm_cache_writer_t *w,
 
 
 void
+ngx_http_llm_cache_flight_similar(ngx_http_llm_cache_writer_t *w,
+    const ngx_http_llm_cache_found_t *found)
+{
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = w->hold.node->flight;
+
+    flight->found = *found;
+    flight->similar = 1;
+
+    ngx_http_llm_cache_flight_end(w, NGX_HTTP_LLM_CACHE_FAILED);
+}
+
+
+void
 ngx_http_llm_cache_flight_stored(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_flight_t *flight)
 {

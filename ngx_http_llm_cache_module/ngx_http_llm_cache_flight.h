@@ -50,6 +50,9 @@ struct ngx_http_llm_cache_flight_s {
     uint32_t                     listed;     /* who comes may join */
     uint32_t                     kind;
     uint32_t                     failure;    /* NGX_HTTP_UPSTREAM_FT_... */
+    uint32_t                     similar;    /* there was no need of it, as
+                                                this serves */
+    ngx_http_llm_cache_found_t   found;
 
     /* read without the lock */
     volatile ngx_atomic_uint_t   state;
@@ -119,6 +122,10 @@ void ngx_http_llm_cache_flight_end(ngx_http_llm_cache_writer_t *w,
 /* the upstream failed in that way: who follows may have a stale answer */
 void ngx_http_llm_cache_flight_fail(ngx_http_llm_cache_writer_t *w,
     ngx_uint_t failure);
+
+/* nothing was fetched: who follows may have that record, too */
+void ngx_http_llm_cache_flight_similar(ngx_http_llm_cache_writer_t *w,
+    const ngx_http_llm_cache_found_t *found);
 
 /* ends the flight of a leader whose process is gone; 0 when it is there */
 ngx_uint_t ngx_http_llm_cache_flight_orphaned(

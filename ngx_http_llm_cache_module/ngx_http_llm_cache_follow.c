@@ -171,6 +171,10 @@ static ngx_int_t
 ngx_http_llm_cache_follow_failed(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_flight_state_e state)
 {
+    ngx_http_llm_cache_flight_t  *flight;
+
+    flight = ctx->hold.node->flight;
+
     if (ctx->tailing) {
 
         /* the client must see that this was not all */
@@ -178,8 +182,13 @@ ngx_http_llm_cache_follow_failed(ngx_http_llm_cache_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    if (ctx->hold.node->flight->failure & ctx->conf->use_stale) {
+    if (flight->failure & ctx->conf->use_stale) {
         ctx->failed = 1;
+    }
+
+    if (flight->similar) {
+        ctx->hint = flight->found;
+        ctx->hinted = 1;
     }
 
     if (state == NGX_HTTP_LLM_CACHE_ALONE

@@ -7,8 +7,6 @@ static void ngx_http_llm_cache_body_handler(ngx_http_request_t *r);
 static llm_reason_e ngx_http_llm_cache_preflight(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_is_json(ngx_http_request_t *r);
-static ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
-    ngx_str_t *name);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_decided(ngx_http_request_t *r,
@@ -23,11 +21,15 @@ static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_answered(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_similar(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_serve(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_forward(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t fetch);
@@ -63,11 +65,17 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         ngx_http_llm_cache_set_ctx(r, ctx);
 
     } else if (ctx->reading || ctx->working || ctx->following
-               || ctx->querying || ctx->pacing)
+               || ctx->querying || ctx->pacing || ctx->embedding)
     {
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
+
+        if (ctx->embedded) {
+            ctx->embedded = 0;
+            return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_similar(r, ctx));
+        }
 
         if (ctx->again) {
             ctx->again = 0;
@@ -233,9 +241,7 @@ ngx_http_llm_cache_is_json(ngx_http_request_t *r)
 }
 
 
-/* the first header of that lower-case name that is not empty */
-
-static ngx_table_elt_t *
+ngx_table_elt_t *
 ngx_http_llm_cache_find_header(ngx_http_request_t *r, ngx_str_t *name)
 {
     ngx_table_elt_t            *h;
@@ -402,8 +408,8 @@ ngx_http_llm_cache_eligible(ngx_http_request_t *r,
 
 /*
  * NGX_DECLINED: the request goes upstream; NGX_AGAIN: it follows another one
- * or waits for Redis; else the response's code, where the status tells that it
- * was served from the cache.
+ * or waits for Redis; NGX_DONE: it waits for its question's vector; else the
+ * response's code, where the status tells that it was served from the cache.
  */
 
 static ngx_int_t
@@ -456,14 +462,13 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
         } while (rc == NGX_AGAIN);
 
-        /* Redis would have the same one */
-
-        if (!unfit) {
-            rc = ngx_http_llm_cache_redis_ask(r, ctx);
-            if (rc != NGX_DECLINED) {
-                return rc;
-            }
+        if (unfit) {
+            return ngx_http_llm_cache_forward(r, ctx);
         }
+
+        rc = ngx_http_llm_cache_redis_ask(r, ctx);
+
+        return rc == NGX_DECLINED ? ngx_http_llm_cache_similar(r, ctx) : rc;
     }
 
     return ngx_http_llm_cache_forward(r, ctx);
@@ -478,21 +483,50 @@ ngx_http_llm_cache_answered(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    if (ctx->hold.node) {
+    if (ctx->hold.node == NULL) {
+        return ngx_http_llm_cache_similar(r, ctx);
+    }
 
-        if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK) {
+    if (ngx_http_llm_cache_open_record(r, ctx) == NGX_OK) {
 
-            ctx->status = NGX_HTTP_LLM_CACHE_HIT;
-            ctx->from_redis = 1;
+        ctx->status = NGX_HTTP_LLM_CACHE_HIT;
+        ctx->from_redis = 1;
 
+        rc = ngx_http_llm_cache_serve(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    return ngx_http_llm_cache_forward(r, ctx);
+}
+
+
+/*
+ * As above, where nothing serves that has the request's own key; called again
+ * when the question has been embedded.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_similar(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (!ctx->by_request) {
+
+        rc = ngx_http_llm_cache_find_similar(r, ctx);
+
+        if (rc == NGX_OK) {
             rc = ngx_http_llm_cache_serve(r, ctx);
-
-            if (rc != NGX_DECLINED) {
-                return rc;
-            }
         }
 
-        ngx_http_llm_cache_zone_release(&ctx->hold);
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     return ngx_http_llm_cache_forward(r, ctx);
@@ -516,14 +550,24 @@ ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 
     if (ngx_http_llm_cache_make_body(r, ctx) == NGX_OK) {
 
-        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+            ngx_http_llm_cache_semantic_served(ctx);
+
+        } else if (ngx_http_llm_cache_leads(&ctx->writer)) {
             ngx_http_llm_cache_refresh(r, ctx);
         }
+
+        ngx_http_llm_cache_zone_release(&ctx->failed_hold);
 
         return ngx_http_llm_cache_replay(r, ctx);
     }
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
+
+    if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+        ngx_http_llm_cache_semantic_undo(ctx);
+        ctx->control.no_semantic = 1;
+    }
 
     ctx->conversion = NULL;
     ctx->from_redis = 0;
@@ -542,6 +586,10 @@ ngx_http_llm_cache_forward(ngx_http_request_t *r,
         ctx->only_if_cached = 1;
         ctx->may_store = 0;
         return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (ctx->may_store) {
+        ngx_http_llm_cache_semantic_ask(r, ctx);
     }
 
     if (ctx->may_store
@@ -577,6 +625,14 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         ctx->failed = 0;
 
         if (ngx_http_llm_cache_find_stale(r, ctx) == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    if (ctx->hinted) {
+        ctx->hinted = 0;
+
+        if (ngx_http_llm_cache_semantic_take(r, ctx, &ctx->hint) == NGX_OK) {
             return NGX_OK;
         }
     }
@@ -618,6 +674,30 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     }
 
     return rc;
+}
+
+
+/*
+ * NGX_OK: as above, a record that answers a question of the same meaning;
+ * NGX_DONE: the question is being embedded; NGX_DECLINED: there is none.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_semantic_ask(r, ctx);
+
+    if (ctx->semantic && !ctx->semantic->ready && !ctx->semantic->tried) {
+
+        ctx->semantic->tried = 1;
+
+        if (ngx_http_llm_cache_embed_ask(r, ctx) == NGX_AGAIN) {
+            return NGX_DONE;
+        }
+    }
+
+    return ngx_http_llm_cache_semantic_find(r, ctx);
 }
 
 

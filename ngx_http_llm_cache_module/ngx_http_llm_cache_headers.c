@@ -21,7 +21,8 @@ static ngx_str_t  ngx_http_llm_cache_words[] = {
     ngx_string("EXPIRED"),
     ngx_string("STALE"),
     ngx_string("UPDATING"),
-    ngx_string("SHARED")
+    ngx_string("SHARED"),
+    ngx_string("SEMANTIC")
 };
 
 
@@ -150,10 +151,11 @@ ngx_int_t
 ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_str_t  key, status;
+    ngx_str_t  key, status, similarity;
 
     static ngx_str_t  status_name = ngx_string("X-LLM-Cache");
     static ngx_str_t  key_name = ngx_string("X-LLM-Cache-Key");
+    static ngx_str_t  similarity_name = ngx_string("X-LLM-Cache-Similarity");
     static ngx_str_t  cache_status_name = ngx_string("Cache-Status");
 
     if (!ngx_http_llm_cache_stored(ctx)
@@ -163,6 +165,7 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
 
         ngx_http_llm_cache_drop_headers(r, &status_name);
         ngx_http_llm_cache_drop_headers(r, &key_name);
+        ngx_http_llm_cache_drop_headers(r, &similarity_name);
     }
 
     if (ngx_http_llm_cache_write_status(r, ctx, &status, &key) != NGX_OK
@@ -173,11 +176,34 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
             && ngx_http_llm_cache_add_header(r, &key_name, &key) == NULL)
         || (ngx_http_llm_cache_stored(ctx)
             && ngx_http_llm_cache_add_age(r, ctx) != NGX_OK)
+        || (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC
+            && (ngx_http_llm_cache_similarity(r, ctx, &similarity) != NGX_OK
+                || ngx_http_llm_cache_add_header(r, &similarity_name,
+                                                 &similarity)
+                   == NULL))
         || ngx_http_llm_cache_add_header(r, &cache_status_name, &status)
            == NULL)
     {
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/* of a semantic hit, in three digits */
+
+ngx_int_t
+ngx_http_llm_cache_similarity(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *value)
+{
+    value->data = ngx_pnalloc(r->pool, sizeof("0.000"));
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_sprintf(value->data, "%.3f", ctx->semantic->similarity)
+                 - value->data;
 
     return NGX_OK;
 }
@@ -226,7 +252,11 @@ ngx_http_llm_cache_write_status(ngx_http_request_t *r,
                        sizeof("llm-cache; hit; ttl=") - 1);
         p = ngx_sprintf(p, "%T", (time_t) ctx->record.expires - ngx_time());
 
-        if (ctx->status != NGX_HTTP_LLM_CACHE_HIT) {
+        if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+            p = ngx_cpymem(p, "; detail=\"semantic\"",
+                           sizeof("; detail=\"semantic\"") - 1);
+
+        } else if (ctx->status != NGX_HTTP_LLM_CACHE_HIT) {
             p = ngx_cpymem(p, "; detail=\"stale\"",
                            sizeof("; detail=\"stale\"") - 1);
         }

@@ -1,6 +1,9 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_int_t ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    u_char *digest);
 static ngx_int_t ngx_http_llm_cache_choose_variant(
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
@@ -13,7 +16,8 @@ static void ngx_http_llm_cache_split_uri(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_request(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_uri(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *buf);
 
@@ -49,6 +53,37 @@ ngx_int_t
 ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, ctx->digest,
+                                      ctx->key);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_llm_cache_choose_variant(ctx);
+    }
+
+    ctx->has_key = (rc == NGX_OK);
+
+    return rc;
+}
+
+
+/* what has another embedder is another partition */
+
+ngx_int_t
+ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition)
+{
+    return ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_QUESTION, digest,
+                                        partition);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    u_char *digest)
+{
     u_char      scope[LLM_KEY_LEN], form;
     ngx_int_t   rc;
     llm_key_t  *key;
@@ -77,7 +112,7 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
             llm_key_add(key, LLM_KEY_FORM, &form, 1);
         }
 
-        rc = ngx_http_llm_cache_key_request(r, ctx, key);
+        rc = ngx_http_llm_cache_key_request(r, ctx, part, body, key);
     }
 
     if (rc != NGX_OK) {
@@ -85,15 +120,12 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
         return rc;
     }
 
-    if (llm_key_final(key, ctx->key) != 0
-        || ngx_http_llm_cache_choose_variant(ctx) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (part == LLM_KEY_QUESTION) {
+        llm_key_add(key, part, ctx->conf->semantic.id, LLM_KEY_LEN);
+        llm_key_add(key, part, &ctx->variant, 1);
     }
 
-    ctx->has_key = 1;
-
-    return NGX_OK;
+    return llm_key_final(key, digest) == 0 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -105,17 +137,19 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
 {
-    u_char      variant;
     llm_key_t  *key;
+
+    ctx->variant = 0;
 
     if (ctx->conf->variants == 1 || ctx->ask.temperature == 0) {
         return NGX_OK;
     }
 
-    variant = (u_char) ngx_http_llm_cache_zone_turn(ctx->conf->zone, ctx->key,
-                                                    ctx->conf->variants);
+    ctx->variant = (u_char) ngx_http_llm_cache_zone_turn(ctx->conf->zone,
+                                                         ctx->key,
+                                                         ctx->conf->variants);
 
-    if (variant == 0) {
+    if (ctx->variant == 0) {
         return NGX_OK;
     }
 
@@ -125,7 +159,7 @@ ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
     }
 
     llm_key_add(key, LLM_KEY_VARIANT, ctx->key, LLM_KEY_LEN);
-    llm_key_add(key, LLM_KEY_VARIANT, &variant, 1);
+    llm_key_add(key, LLM_KEY_VARIANT, &ctx->variant, 1);
 
     return llm_key_final(key, ctx->key) == 0 ? NGX_OK : NGX_ERROR;
 }
@@ -275,7 +309,8 @@ ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_llm_cache_key_request(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key)
+    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
+    llm_key_t *key)
 {
     ngx_int_t   rc;
     ngx_str_t   value;
@@ -303,7 +338,7 @@ ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     if (rc == NGX_OK) {
         llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
-        llm_key_add(key, LLM_KEY_BODY, ctx->digest, LLM_KEY_LEN);
+        llm_key_add(key, part, body, LLM_KEY_LEN);
     }
 
     llm_buf_free(&buf);

@@ -43,8 +43,10 @@ ngx_module_t  ngx_http_llm_cache_module = {
 static ngx_int_t
 ngx_http_llm_cache_init(ngx_conf_t *cf)
 {
+    ngx_uint_t                       i;
     ngx_http_handler_pt             *h;
     ngx_http_core_main_conf_t       *cmcf;
+    ngx_http_llm_cache_zone_t      **zones;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
@@ -52,6 +54,19 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
     if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
         /* nothing is cached anywhere: no request will see the module */
         return NGX_OK;
+    }
+
+    zones = mcf->zones.elts;
+
+    for (i = 0; i < mcf->zones.nelts; i++) {
+
+        if (zones[i]->vectors.dim
+            && ngx_http_llm_cache_vectors_add(cf, &zones[i]->vectors,
+                                              &zones[i]->name)
+               != NGX_CONF_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);

@@ -139,6 +139,10 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (ngx_http_llm_cache_semantic_save(ctx, meta) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_llm_cache_save_headers(r, meta);
 }
 
@@ -355,6 +359,10 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     }
 
     ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
+
+    if (!info->tools) {
+        ngx_http_llm_cache_semantic_stored(ctx);
+    }
 
     if (ctx->conf->redis) {
         ngx_http_llm_cache_redis_store_later(ctx->conf->redis,

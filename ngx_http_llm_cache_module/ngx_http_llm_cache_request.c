@@ -94,6 +94,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 {
     ngx_http_llm_cache_restore_encodings(ctx);
 
+    ngx_http_llm_cache_embed_end(ctx);
     ngx_http_llm_cache_unfollow(ctx);
     ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_lead_end(ctx);
@@ -120,6 +121,10 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->waiter.data = NULL;
     ctx->by_request = 0;
     ctx->only_if_cached = 0;
+    ctx->asked = 0;
+    ctx->embedded = 0;
+    ctx->hinted = 0;
+    ctx->semantic = NULL;
 }
 
 

@@ -15,7 +15,7 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      6
+#define NGX_HTTP_LLM_CACHE_LAYOUT      7
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256

@@ -171,6 +171,8 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_request_t        *sr;
     ngx_http_llm_cache_ctx_t  *refresh;
 
+    ngx_http_llm_cache_semantic_ask(r, ctx);
+
     refresh = ngx_http_llm_cache_create_ctx(r->pool);
 
     if (refresh == NULL
@@ -194,6 +196,7 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     refresh->has_key = 1;
     refresh->may_store = 1;
     refresh->background = 1;
+    refresh->semantic = ctx->semantic;
 
     ngx_memcpy(refresh->key, ctx->key, LLM_KEY_LEN);
 

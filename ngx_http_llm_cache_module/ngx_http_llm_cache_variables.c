@@ -11,6 +11,7 @@ typedef enum {
     NGX_HTTP_LLM_CACHE_VAR_TIER,
     NGX_HTTP_LLM_CACHE_VAR_AGE,
     NGX_HTTP_LLM_CACHE_VAR_TTL,
+    NGX_HTTP_LLM_CACHE_VAR_SIMILARITY,
     NGX_HTTP_LLM_CACHE_VAR_MODEL,
     NGX_HTTP_LLM_CACHE_VAR_DIALECT,
     NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS,
@@ -101,6 +102,9 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
     { ngx_string("llm_cache_tier"), NULL, ngx_http_llm_cache_variable,
       NGX_HTTP_LLM_CACHE_VAR_TIER, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("llm_cache_similarity"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_SIMILARITY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("llm_cache_model"), NULL, ngx_http_llm_cache_variable,
       NGX_HTTP_LLM_CACHE_VAR_MODEL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
@@ -180,10 +184,12 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     llm_str_t                  value;
+    ngx_str_t                  text;
     ngx_http_llm_cache_ctx_t  *ctx;
 
     static const llm_str_t  memory = llm_string("memory");
     static const llm_str_t  redis = llm_string("redis");
+    static const llm_str_t  semantic = llm_string("semantic");
 
     ctx = ngx_http_llm_cache_get_ctx(r->main);
 
@@ -210,8 +216,23 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
         return ngx_http_llm_cache_key_value(r, v, ctx);
 
     case NGX_HTTP_LLM_CACHE_VAR_TIER:
-        if (ngx_http_llm_cache_stored(ctx)) {
+        if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+            value = semantic;
+
+        } else if (ngx_http_llm_cache_stored(ctx)) {
             value = ctx->from_redis ? redis : memory;
+        }
+
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_SIMILARITY:
+        if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+
+            if (ngx_http_llm_cache_similarity(r, ctx, &text) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            value = ngx_http_llm_cache_view(&text);
         }
 
         break;

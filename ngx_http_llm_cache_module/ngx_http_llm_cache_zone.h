@@ -21,6 +21,7 @@
 #include "llm_key.h"
 #include "ngx_http_llm_cache_memo.h"
 #include "ngx_http_llm_cache_redis_stat.h"
+#include "ngx_http_llm_cache_vectors.h"
 
 
 typedef struct ngx_http_llm_cache_chunk_s  ngx_http_llm_cache_chunk_t;
@@ -94,6 +95,7 @@ struct ngx_http_llm_cache_zone_s {
     ngx_uint_t                   compress;
     ngx_http_llm_cache_shard_t  *shards;
     ngx_http_llm_cache_state_t  *state;      /* NULL: no state=FILE */
+    ngx_http_llm_cache_vectors_t  vectors;   /* the semantic tier's */
 
     /* this process's own: the keyed hash of the memo, and its generation */
     llm_fingerprint_t           *fingerprint;

@@ -103,6 +103,10 @@ sub replay
 }
 
 
+# some read pairs of questions
+
+$ENV{TEST_PAIRS} = "$root/t/semantic";
+
 my @objects = compile_floor();
 
 for my $unit (@units) {

@@ -41,6 +41,9 @@ body_differs_control(const llm_control_t *one, const llm_control_t *two)
            : !body_same_text(one->ns, two->ns) ? "namespace"
            : one->use_cache != two->use_cache ? "use_cache"
            : one->no_cache != two->no_cache ? "no_cache"
+           : one->no_semantic != two->no_semantic ? "no_semantic"
+           : one->threshold < two->threshold
+             || one->threshold > two->threshold ? "threshold"
            : one->no_store != two->no_store ? "no_store"
            : one->only_if_cached != two->only_if_cached ? "only_if_cached"
            : NULL;

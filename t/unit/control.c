@@ -453,9 +453,49 @@ test_broken(void)
 }
 
 
+static void
+test_semantic(void)
+{
+    size_t         i;
+    json_t        *doc;
+    llm_control_t  control;
+
+    static const struct {
+        const char  *body;
+        int          no_semantic;
+        double       threshold;
+    } cases[] = {
+        { "{\"cache\":{\"semantic\":false}}", 1, 0 },
+        { "{\"cache\":{\"semantic\":true}}", 0, 0 },
+        { "{\"cache\":{\"semantic\":0}}", 0, 0 },
+        { "{\"cache\":{\"threshold\":0.75}}", 0, 0.75 },
+        { "{\"cache\":{\"threshold\":1}}", 0, 1 },
+        { "{\"cache\":{\"threshold\":-1}}", 0, 0 },
+        { "{\"cache\":{\"threshold\":\"1\"}}", 0, 0 },
+        { "{\"semantic\":false,\"threshold\":1}", 0, 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        doc = json_loads(cases[i].body, 0, NULL);
+
+        llm_control_init(&control);
+        llm_control_body(doc, &control);
+
+        ok((int) control.no_semantic == cases[i].no_semantic
+           && control.threshold >= cases[i].threshold
+           && control.threshold <= cases[i].threshold,
+           "semantic: %s", cases[i].body);
+
+        json_decref(doc);
+    }
+}
+
+
 int
 main(void)
 {
+    test_semantic();
     test_headers();
     test_strictest();
     test_bodies();
