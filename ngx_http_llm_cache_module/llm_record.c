@@ -1,3 +1,4 @@
+#include "llm_bytes.h"
 #include "llm_record.h"
 
 
@@ -30,33 +31,6 @@
 #define LLM_RECORD_USAGE_ASKED    0x04
 
 
-static void
-llm_record_put(unsigned char *p, size_t size, uint64_t value)
-{
-    size_t  i;
-
-    for (i = 0; i < size; i++) {
-        p[i] = (unsigned char) (value >> (8 * i));
-    }
-}
-
-
-static uint64_t
-llm_record_get(const unsigned char *p, size_t size)
-{
-    size_t    i;
-    uint64_t  value;
-
-    value = 0;
-
-    for (i = 0; i < size; i++) {
-        value |= (uint64_t) p[i] << (8 * i);
-    }
-
-    return value;
-}
-
-
 void
 llm_record_encode(const llm_record_t *rec, unsigned char *head)
 {
@@ -69,26 +43,26 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     memset(head, 0, LLM_RECORD_HEAD);
 
     memcpy(head + LLM_RECORD_AT_MAGIC, LLM_RECORD_MAGIC, 4);
-    llm_record_put(head + LLM_RECORD_AT_VERSION, 2, LLM_RECORD_VERSION);
-    llm_record_put(head + LLM_RECORD_AT_FORM, 1, rec->form);
-    llm_record_put(head + LLM_RECORD_AT_FLAGS, 1, flags);
+    llm_bytes_put(head + LLM_RECORD_AT_VERSION, 2, LLM_RECORD_VERSION);
+    llm_bytes_put(head + LLM_RECORD_AT_FORM, 1, rec->form);
+    llm_bytes_put(head + LLM_RECORD_AT_FLAGS, 1, flags);
     memcpy(head + LLM_RECORD_AT_KEY, rec->key, LLM_KEY_LEN);
-    llm_record_put(head + LLM_RECORD_AT_CREATED, 8, rec->created);
-    llm_record_put(head + LLM_RECORD_AT_EXPIRES, 8, rec->expires);
-    llm_record_put(head + LLM_RECORD_AT_PROMPT, 4,
-                   (uint32_t) rec->prompt_tokens);
-    llm_record_put(head + LLM_RECORD_AT_COMPLETION, 4,
-                   (uint32_t) rec->completion_tokens);
-    llm_record_put(head + LLM_RECORD_AT_BODY_LEN, 4, rec->body_len);
-    llm_record_put(head + LLM_RECORD_AT_USAGE, 4, rec->usage_start);
-    llm_record_put(head + LLM_RECORD_AT_USAGE_END, 4, rec->usage_end);
-    llm_record_put(head + LLM_RECORD_AT_MARK, 4, rec->mark);
-    llm_record_put(head + LLM_RECORD_AT_META_LEN, 2, rec->meta_len);
-    llm_record_put(head + LLM_RECORD_AT_STATUS, 2, rec->status);
-    llm_record_put(head + LLM_RECORD_AT_CODING, 1, rec->coding);
-    llm_record_put(head + LLM_RECORD_AT_ASK, 1, rec->ask);
-    llm_record_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
-    llm_record_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
+    llm_bytes_put(head + LLM_RECORD_AT_CREATED, 8, rec->created);
+    llm_bytes_put(head + LLM_RECORD_AT_EXPIRES, 8, rec->expires);
+    llm_bytes_put(head + LLM_RECORD_AT_PROMPT, 4,
+                  (uint32_t) rec->prompt_tokens);
+    llm_bytes_put(head + LLM_RECORD_AT_COMPLETION, 4,
+                  (uint32_t) rec->completion_tokens);
+    llm_bytes_put(head + LLM_RECORD_AT_BODY_LEN, 4, rec->body_len);
+    llm_bytes_put(head + LLM_RECORD_AT_USAGE, 4, rec->usage_start);
+    llm_bytes_put(head + LLM_RECORD_AT_USAGE_END, 4, rec->usage_end);
+    llm_bytes_put(head + LLM_RECORD_AT_MARK, 4, rec->mark);
+    llm_bytes_put(head + LLM_RECORD_AT_META_LEN, 2, rec->meta_len);
+    llm_bytes_put(head + LLM_RECORD_AT_STATUS, 2, rec->status);
+    llm_bytes_put(head + LLM_RECORD_AT_CODING, 1, rec->coding);
+    llm_bytes_put(head + LLM_RECORD_AT_ASK, 1, rec->ask);
+    llm_bytes_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
+    llm_bytes_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
 }
 
 
@@ -98,7 +72,7 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     unsigned  flags;
 
     if (memcmp(head + LLM_RECORD_AT_MAGIC, LLM_RECORD_MAGIC, 4) != 0
-        || llm_record_get(head + LLM_RECORD_AT_VERSION, 2)
+        || llm_bytes_get(head + LLM_RECORD_AT_VERSION, 2)
            != LLM_RECORD_VERSION)
     {
         return -1;
@@ -106,36 +80,36 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
 
     memset(rec, 0, sizeof(llm_record_t));
 
-    flags = (unsigned) llm_record_get(head + LLM_RECORD_AT_FLAGS, 1);
+    flags = (unsigned) llm_bytes_get(head + LLM_RECORD_AT_FLAGS, 1);
 
-    rec->form = (uint8_t) llm_record_get(head + LLM_RECORD_AT_FORM, 1);
+    rec->form = (uint8_t) llm_bytes_get(head + LLM_RECORD_AT_FORM, 1);
     rec->mark_empty = (flags & LLM_RECORD_MARK_EMPTY) != 0;
     rec->has_usage = (flags & LLM_RECORD_HAS_USAGE) != 0;
     rec->usage_asked = (flags & LLM_RECORD_USAGE_ASKED) != 0;
 
     memcpy(rec->key, head + LLM_RECORD_AT_KEY, LLM_KEY_LEN);
 
-    rec->created = llm_record_get(head + LLM_RECORD_AT_CREATED, 8);
-    rec->expires = llm_record_get(head + LLM_RECORD_AT_EXPIRES, 8);
+    rec->created = llm_bytes_get(head + LLM_RECORD_AT_CREATED, 8);
+    rec->expires = llm_bytes_get(head + LLM_RECORD_AT_EXPIRES, 8);
     rec->prompt_tokens = (int32_t)
-                         llm_record_get(head + LLM_RECORD_AT_PROMPT, 4);
+                         llm_bytes_get(head + LLM_RECORD_AT_PROMPT, 4);
     rec->completion_tokens = (int32_t)
-                         llm_record_get(head + LLM_RECORD_AT_COMPLETION, 4);
-    rec->body_len = (uint32_t) llm_record_get(head + LLM_RECORD_AT_BODY_LEN,
+                         llm_bytes_get(head + LLM_RECORD_AT_COMPLETION, 4);
+    rec->body_len = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_BODY_LEN,
+                                             4);
+    rec->usage_start = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_USAGE,
+                                                4);
+    rec->usage_end = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_USAGE_END,
                                               4);
-    rec->usage_start = (uint32_t) llm_record_get(head + LLM_RECORD_AT_USAGE,
-                                                 4);
-    rec->usage_end = (uint32_t) llm_record_get(head + LLM_RECORD_AT_USAGE_END,
-                                               4);
-    rec->mark = (uint32_t) llm_record_get(head + LLM_RECORD_AT_MARK, 4);
-    rec->meta_len = (uint16_t) llm_record_get(head + LLM_RECORD_AT_META_LEN,
-                                              2);
-    rec->status = (uint16_t) llm_record_get(head + LLM_RECORD_AT_STATUS, 2);
-    rec->coding = (uint8_t) llm_record_get(head + LLM_RECORD_AT_CODING, 1);
-    rec->ask = (uint8_t) llm_record_get(head + LLM_RECORD_AT_ASK, 1);
+    rec->mark = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_MARK, 4);
+    rec->meta_len = (uint16_t) llm_bytes_get(head + LLM_RECORD_AT_META_LEN,
+                                             2);
+    rec->status = (uint16_t) llm_bytes_get(head + LLM_RECORD_AT_STATUS, 2);
+    rec->coding = (uint8_t) llm_bytes_get(head + LLM_RECORD_AT_CODING, 1);
+    rec->ask = (uint8_t) llm_bytes_get(head + LLM_RECORD_AT_ASK, 1);
     rec->packed_len = (uint32_t)
-                      llm_record_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
-    rec->check = (uint32_t) llm_record_get(head + LLM_RECORD_AT_CHECK, 4);
+                      llm_bytes_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
+    rec->check = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_CHECK, 4);
 
     if (rec->form < LLM_FORM_JSON || rec->form > LLM_FORM_NDJSON
         || rec->usage_start > rec->usage_end
@@ -180,8 +154,8 @@ llm_record_add_meta(llm_buf_t *buf, llm_meta_e tag, llm_str_t value)
         return -1;
     }
 
-    llm_record_put(head, 1, tag);
-    llm_record_put(head + 1, 2, value.len);
+    llm_bytes_put(head, 1, tag);
+    llm_bytes_put(head + 1, 2, value.len);
 
     if (llm_buf_add(buf, head, sizeof(head)) != 0) {
         return -1;
@@ -203,7 +177,7 @@ llm_record_next_meta(llm_str_t meta, size_t *pos, llm_meta_e *tag,
     }
 
     p = meta.data + *pos;
-    len = (size_t) llm_record_get(p + 1, 2);
+    len = (size_t) llm_bytes_get(p + 1, 2);
 
     if (meta.len - *pos - 3 < len) {
         return 0;

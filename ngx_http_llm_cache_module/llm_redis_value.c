@@ -1,3 +1,4 @@
+#include "llm_bytes.h"
 #include "llm_redis_value.h"
 
 
@@ -7,33 +8,6 @@
 #define LLM_REDIS_VALUE_AT_LEN  8
 #define LLM_REDIS_VALUE_AT_KEY  16
 #define LLM_REDIS_VALUE_AT_SUM  48
-
-
-static void
-llm_redis_value_put(unsigned char *p, size_t size, uint64_t value)
-{
-    size_t  i;
-
-    for (i = 0; i < size; i++) {
-        p[i] = (unsigned char) (value >> (8 * i));
-    }
-}
-
-
-static uint64_t
-llm_redis_value_get(const unsigned char *p, size_t size)
-{
-    size_t    i;
-    uint64_t  value;
-
-    value = 0;
-
-    for (i = 0; i < size; i++) {
-        value |= (uint64_t) p[i] << (8 * i);
-    }
-
-    return value;
-}
 
 
 static int
@@ -69,10 +43,10 @@ llm_redis_value_close(const unsigned char *key, unsigned char *value,
 {
     memset(value, 0, LLM_REDIS_VALUE_HEAD);
 
-    llm_redis_value_put(value, 4, LLM_REDIS_VALUE_MAGIC);
-    llm_redis_value_put(value + LLM_REDIS_VALUE_AT_VER, 2,
-                        LLM_REDIS_VALUE_VERSION);
-    llm_redis_value_put(value + LLM_REDIS_VALUE_AT_LEN, 8, len);
+    llm_bytes_put(value, 4, LLM_REDIS_VALUE_MAGIC);
+    llm_bytes_put(value + LLM_REDIS_VALUE_AT_VER, 2,
+                  LLM_REDIS_VALUE_VERSION);
+    llm_bytes_put(value + LLM_REDIS_VALUE_AT_LEN, 8, len);
     memcpy(value + LLM_REDIS_VALUE_AT_KEY, key, LLM_KEY_LEN);
 
     return llm_redis_value_sum(value, len, value + LLM_REDIS_VALUE_AT_SUM);
@@ -83,8 +57,8 @@ static int
 llm_redis_value_ours(const unsigned char *key, llm_str_t value)
 {
     return value.len >= LLM_REDIS_VALUE_HEAD
-           && llm_redis_value_get(value.data, 4) == LLM_REDIS_VALUE_MAGIC
-           && llm_redis_value_get(value.data + LLM_REDIS_VALUE_AT_VER, 4)
+           && llm_bytes_get(value.data, 4) == LLM_REDIS_VALUE_MAGIC
+           && llm_bytes_get(value.data + LLM_REDIS_VALUE_AT_VER, 4)
               == LLM_REDIS_VALUE_VERSION
            && memcmp(value.data + LLM_REDIS_VALUE_AT_KEY, key, LLM_KEY_LEN)
               == 0;
@@ -104,7 +78,7 @@ llm_redis_value_open(const unsigned char *key, llm_str_t value,
 
     len = value.len - LLM_REDIS_VALUE_HEAD;
 
-    if (llm_redis_value_get(value.data + LLM_REDIS_VALUE_AT_LEN, 8) != len
+    if (llm_bytes_get(value.data + LLM_REDIS_VALUE_AT_LEN, 8) != len
         || len < LLM_RECORD_HEAD
         || llm_redis_value_sum(value.data, len, sum) != 0
         || memcmp(sum, value.data + LLM_REDIS_VALUE_AT_SUM, LLM_SUM_LEN) != 0)
@@ -136,7 +110,7 @@ llm_redis_value_stamp(const unsigned char *key, llm_str_t value)
     }
 
     stamp = (uint32_t)
-            llm_redis_value_get(value.data + LLM_REDIS_VALUE_AT_SUM, 4);
+            llm_bytes_get(value.data + LLM_REDIS_VALUE_AT_SUM, 4);
 
     return stamp ? stamp : 1;
 }

@@ -1,3 +1,4 @@
+#include "llm_bytes.h"
 #include "llm_state.h"
 
 
@@ -45,33 +46,6 @@ static llm_state_e llm_state_read_bytes(llm_state_reader_t *r,
     llm_str_t *piece);
 
 
-static void
-llm_state_put(unsigned char *p, size_t size, uint64_t value)
-{
-    size_t  i;
-
-    for (i = 0; i < size; i++) {
-        p[i] = (unsigned char) (value >> (8 * i));
-    }
-}
-
-
-static uint64_t
-llm_state_get(const unsigned char *p, size_t size)
-{
-    size_t    i;
-    uint64_t  value;
-
-    value = 0;
-
-    for (i = 0; i < size; i++) {
-        value |= (uint64_t) p[i] << (8 * i);
-    }
-
-    return value;
-}
-
-
 int
 llm_state_begin(llm_state_writer_t *w, uint64_t now, unsigned char *head)
 {
@@ -85,8 +59,8 @@ llm_state_begin(llm_state_writer_t *w, uint64_t now, unsigned char *head)
     memset(head, 0, LLM_STATE_HEAD);
     memcpy(head, LLM_STATE_MAGIC, LLM_STATE_MAGIC_LEN);
 
-    llm_state_put(head + LLM_STATE_AT_VERSION, 4, LLM_STATE_VERSION);
-    llm_state_put(head + LLM_STATE_AT_TIME, 8, now);
+    llm_bytes_put(head + LLM_STATE_AT_VERSION, 4, LLM_STATE_VERSION);
+    llm_bytes_put(head + LLM_STATE_AT_TIME, 8, now);
 
     w->length = LLM_STATE_HEAD;
 
@@ -98,15 +72,15 @@ int
 llm_state_entry(llm_state_writer_t *w, const llm_state_entry_t *entry,
     unsigned char *head)
 {
-    llm_state_put(head + LLM_STATE_AT_LEN, 4, entry->len);
-    llm_state_put(head + LLM_STATE_AT_ASKED, 4, entry->asked);
+    llm_bytes_put(head + LLM_STATE_AT_LEN, 4, entry->len);
+    llm_bytes_put(head + LLM_STATE_AT_ASKED, 4, entry->asked);
     memcpy(head + LLM_STATE_AT_KEY, entry->key, LLM_KEY_LEN);
-    llm_state_put(head + LLM_STATE_AT_CREATED, 8, entry->created);
-    llm_state_put(head + LLM_STATE_AT_EXPIRES, 8, entry->expires);
-    llm_state_put(head + LLM_STATE_AT_USED, 8, entry->used);
-    llm_state_put(head + LLM_STATE_AT_FREQUENCY, 4, entry->frequency);
-    llm_state_put(head + LLM_STATE_AT_WEIGHT, 4, entry->weight);
-    llm_state_put(head + LLM_STATE_AT_PRIORITY, 8, entry->priority);
+    llm_bytes_put(head + LLM_STATE_AT_CREATED, 8, entry->created);
+    llm_bytes_put(head + LLM_STATE_AT_EXPIRES, 8, entry->expires);
+    llm_bytes_put(head + LLM_STATE_AT_USED, 8, entry->used);
+    llm_bytes_put(head + LLM_STATE_AT_FREQUENCY, 4, entry->frequency);
+    llm_bytes_put(head + LLM_STATE_AT_WEIGHT, 4, entry->weight);
+    llm_bytes_put(head + LLM_STATE_AT_PRIORITY, 8, entry->priority);
 
     w->count++;
     w->length += LLM_STATE_ENTRY;
@@ -131,8 +105,8 @@ llm_state_end(llm_state_writer_t *w, unsigned char *tail)
 
     memset(tail, 0, LLM_STATE_TAIL);
 
-    llm_state_put(tail + LLM_STATE_AT_COUNT, 8, w->count);
-    llm_state_put(tail + LLM_STATE_AT_LENGTH, 8, w->length);
+    llm_bytes_put(tail + LLM_STATE_AT_COUNT, 8, w->count);
+    llm_bytes_put(tail + LLM_STATE_AT_LENGTH, 8, w->length);
 
     if (llm_sum_add(w->sum, tail, LLM_STATE_AT_SUM) != 0) {
         return -1;
@@ -258,7 +232,7 @@ llm_state_read(llm_state_reader_t *r, llm_str_t *piece)
 
         case LLM_STATE_AT_ENTRY:
             rc = LLM_STATE_AGAIN;
-            r->at = llm_state_get(r->buf + LLM_STATE_AT_LEN, 4)
+            r->at = llm_bytes_get(r->buf + LLM_STATE_AT_LEN, 4)
                     ? LLM_STATE_AT_RECORD : LLM_STATE_AT_TAIL;
             break;
 
@@ -327,11 +301,11 @@ llm_state_read_head(llm_state_reader_t *r)
         return LLM_STATE_FOREIGN;
     }
 
-    if (llm_state_get(r->buf + LLM_STATE_AT_VERSION, 4) != LLM_STATE_VERSION) {
+    if (llm_bytes_get(r->buf + LLM_STATE_AT_VERSION, 4) != LLM_STATE_VERSION) {
         return LLM_STATE_VERSION_OTHER;
     }
 
-    if (llm_state_get(r->buf + LLM_STATE_AT_RESERVED, 4) != 0) {
+    if (llm_bytes_get(r->buf + LLM_STATE_AT_RESERVED, 4) != 0) {
         return LLM_STATE_TORN;
     }
 
@@ -356,15 +330,15 @@ llm_state_read_entry(llm_state_reader_t *r)
     p = r->buf;
     entry = &r->entry;
 
-    entry->len = (uint32_t) llm_state_get(p + LLM_STATE_AT_LEN, 4);
-    entry->asked = (uint32_t) llm_state_get(p + LLM_STATE_AT_ASKED, 4);
+    entry->len = (uint32_t) llm_bytes_get(p + LLM_STATE_AT_LEN, 4);
+    entry->asked = (uint32_t) llm_bytes_get(p + LLM_STATE_AT_ASKED, 4);
     memcpy(entry->key, p + LLM_STATE_AT_KEY, LLM_KEY_LEN);
-    entry->created = llm_state_get(p + LLM_STATE_AT_CREATED, 8);
-    entry->expires = llm_state_get(p + LLM_STATE_AT_EXPIRES, 8);
-    entry->used = llm_state_get(p + LLM_STATE_AT_USED, 8);
-    entry->frequency = (uint32_t) llm_state_get(p + LLM_STATE_AT_FREQUENCY, 4);
-    entry->weight = (uint32_t) llm_state_get(p + LLM_STATE_AT_WEIGHT, 4);
-    entry->priority = llm_state_get(p + LLM_STATE_AT_PRIORITY, 8);
+    entry->created = llm_bytes_get(p + LLM_STATE_AT_CREATED, 8);
+    entry->expires = llm_bytes_get(p + LLM_STATE_AT_EXPIRES, 8);
+    entry->used = llm_bytes_get(p + LLM_STATE_AT_USED, 8);
+    entry->frequency = (uint32_t) llm_bytes_get(p + LLM_STATE_AT_FREQUENCY, 4);
+    entry->weight = (uint32_t) llm_bytes_get(p + LLM_STATE_AT_WEIGHT, 4);
+    entry->priority = llm_bytes_get(p + LLM_STATE_AT_PRIORITY, 8);
 
     if (!llm_state_sound(entry, p + LLM_STATE_ENTRY)) {
         return LLM_STATE_TORN;
@@ -396,8 +370,8 @@ llm_state_read_tail(llm_state_reader_t *r)
         return LLM_STATE_FAILED;
     }
 
-    if (llm_state_get(r->buf + LLM_STATE_AT_COUNT, 8) != r->count
-        || llm_state_get(r->buf + LLM_STATE_AT_LENGTH, 8) != r->length
+    if (llm_bytes_get(r->buf + LLM_STATE_AT_COUNT, 8) != r->count
+        || llm_bytes_get(r->buf + LLM_STATE_AT_LENGTH, 8) != r->length
         || memcmp(sum, r->buf + LLM_STATE_AT_SUM, LLM_STATE_SUM) != 0)
     {
         return LLM_STATE_TORN;
