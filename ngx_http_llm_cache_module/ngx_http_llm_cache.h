@@ -547,6 +547,11 @@ char *ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent,
 /* a zone with the defaults, NULL when memory ran out */
 ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
 
+/* ngx_http_llm_cache_zone_conf.c */
+
+char *ngx_http_llm_cache_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* ngx_http_llm_cache_directives.c */
 
 extern ngx_command_t  ngx_http_llm_cache_commands[];
