@@ -109,14 +109,24 @@ ngx_http_llm_cache_page_digest(const char *open, const char *close,
 }
 
 
-/* who names neither HTML nor JSON, as "*" does not, gets JSON */
+/*
+ * Who names neither HTML nor JSON, as "*" does not, gets JSON.  So does who
+ * comes to an exact location: the page's numbers would be outside of it.
+ */
 
 ngx_uint_t
 ngx_http_llm_cache_api_wants_page(ngx_http_request_t *r)
 {
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t           *h;
+    ngx_http_core_loc_conf_t  *clcf;
 
     static ngx_str_t  name = ngx_string("accept");
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->exact_match) {
+        return 0;
+    }
 
     h = ngx_http_llm_cache_find_header(r, &name);
 

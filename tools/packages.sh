@@ -9,6 +9,7 @@ packages_module="$packages_module zlib1g-dev libhiredis-dev"
 packages_nginx="nginx nginx-dev"
 packages_tree="libpcre2-dev"
 packages_test="perl curl openssl ca-certificates redis-server"
+packages_test="$packages_test chromium prometheus python3-prometheus-client"
 packages_test_nginx="libnginx-mod-http-js"
 packages_node="nodejs npm"
 packages_clang="clang libclang-rt-dev llvm"
@@ -125,6 +126,7 @@ need_packages()
         nginx)    services+=(nginx) ;;
         varnish)  services+=(varnish varnishncsa) ;;
         redis-server) services+=(redis-server) ;;
+        prometheus) services+=(prometheus) ;;
         esac
     done
 
