@@ -2,19 +2,19 @@
 # page becomes C there, anew whenever the page changes
 
 ngx_llm_cache_page=$ngx_addon_dir/ngx_http_llm_cache_module/page.html
-ngx_llm_cache_tab=`printf '\t'`
+tab=`printf '\t'`
 
 cat << END                                                    >> $NGX_MAKEFILE
 
 $NGX_OBJS/ngx_http_llm_cache_page.c: $ngx_llm_cache_page
-${ngx_llm_cache_tab}( echo '#include "ngx_http_llm_cache_page.h"'; \\
-${ngx_llm_cache_tab}  echo 'const unsigned char ngx_http_llm_cache_page[] = {'; \\
-${ngx_llm_cache_tab}  od -An -v -tx1 $ngx_llm_cache_page \\
-${ngx_llm_cache_tab}  | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; \\
-${ngx_llm_cache_tab}  echo '};'; \\
-${ngx_llm_cache_tab}  echo 'const size_t ngx_http_llm_cache_page_len'; \\
-${ngx_llm_cache_tab}  echo '    = sizeof(ngx_http_llm_cache_page);' \\
-${ngx_llm_cache_tab}) > \$@.new
-${ngx_llm_cache_tab}mv \$@.new \$@
+${tab}( echo '#include "ngx_http_llm_cache_page.h"'; \\
+${tab}  echo 'const unsigned char ngx_http_llm_cache_page[] = {'; \\
+${tab}  od -An -v -tx1 $ngx_llm_cache_page \\
+${tab}  | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; \\
+${tab}  echo '};'; \\
+${tab}  echo 'const size_t ngx_http_llm_cache_page_len'; \\
+${tab}  echo '    = sizeof(ngx_http_llm_cache_page);' \\
+${tab}) > \$@.new
+${tab}mv \$@.new \$@
 
 END
