@@ -1,5 +1,7 @@
-# sourced by nginx's configure when it writes objs/Makefile: how the status
-# page becomes C there, anew whenever the page changes
+# Sourced by nginx's configure when it writes objs/Makefile: how the status
+# page becomes C there, anew whenever the page changes.  A copy in C beside the
+# page could be out of date, and od and sed are wherever nginx is built: its
+# own configure needs as much.
 
 ngx_llm_cache_page=$ngx_addon_dir/ngx_http_llm_cache_module/page.html
 tab=`printf '\t'`

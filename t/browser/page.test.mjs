@@ -584,7 +584,7 @@ test('what assistive technology goes by is there', async () => {
     for (const part of ['heading "LLM cache', 'combobox "Zone"', 'main',
         'region "Models"', 'meter "Memory"', 'columnheader "Requests"',
         'rowheader "gpt-4o-mini"', 'img "Hit rate and number',
-        'region "Why something was not cached"'])
+        'group "Why something was not cached"'])
     {
         assert.ok(tree.includes(part), `${part} in:\n${tree}`);
     }
