@@ -64,14 +64,38 @@ async function close({ page }) {
 // the next numbers, which come every few seconds
 
 async function polled(page) {
-    const [response] = await Promise.all([
-        page.waitForResponse((one) => one.url().endsWith('/status')),
-        page.clock.runFor(6000)
-    ]);
+    let waiting = true;
+    const response = page.waitForResponse('**/status').finally(() => {
+        waiting = false;
+    });
 
-    await response.finished();
+    while (waiting) {
+        await page.clock.runFor(1000);
+        await page.waitForTimeout(5);
+    }
+
+    await (await response).finished();
     await page.waitForFunction(() => document.querySelector('#live')
         .textContent.startsWith('Live'));
+}
+
+// lets time pass on the page until the notice says that; null: nothing
+
+async function told(page, text) {
+    const notice = page.locator('#notice');
+
+    for (let i = 0; i < 200; i++) {
+        if (text ? text.test(await notice.textContent())
+            : await notice.isHidden())
+        {
+            return;
+        }
+
+        await page.clock.runFor(5000);
+        await page.waitForTimeout(5);
+    }
+
+    assert.fail(`the notice is "${await notice.textContent()}"`);
 }
 
 // the JSON as another test would like it
@@ -105,12 +129,14 @@ const numbers = (page) => page.evaluate(() => {
     return found;
 });
 
+const hitsOf = (zone) => sum(Object.values(zone.hits).map((tier) =>
+    tier.same + tier.converted));
+
 function expected(zone) {
     const { saved, requests } = zone;
     const found = {
         'rate-day': of(zone.history, 'hits') / of(zone.history, 'requests'),
-        'rate-all': sum(SERVED.map((name) => requests[name]))
-            / sum(Object.values(requests)),
+        'rate-all': hitsOf(zone) / sum(Object.values(requests)),
         'tokens': saved.prompt_tokens + saved.completion_tokens,
         'tokens-prompt': saved.prompt_tokens,
         'tokens-completion': saved.completion_tokens,
@@ -211,6 +237,8 @@ test('the numbers are those of the JSON', async () => {
     const zone = zoneOf(await status(), 'main');
 
     assert.ok(zone.requests.HIT > 0 && zone.refused.status > 0);
+    assert.equal(hitsOf(zone), sum(SERVED.map((name) =>
+        zone.requests[name])));
     isSame(await numbers(seen.page), zone);
     assert.equal(await seen.page.textContent('#host'), new URL(PAGE).host);
 
@@ -232,6 +260,34 @@ test('the numbers are those of the JSON', async () => {
 
     assert.equal(await seen.page.locator('#times tr').nth(1).locator('td')
         .nth(1).textContent(), `\u2264 ${bound} s`);
+    await close(seen);
+});
+
+test('each number is in its place', async () => {
+    let n = 0;
+    let zone;
+
+    // all are different
+    const number = (node) => {
+        for (const key of Object.keys(node)) {
+            if (typeof node[key] === 'number') {
+                n += 17;
+                node[key] = n;
+            } else if (node[key] && typeof node[key] === 'object'
+                && key !== 'histograms' && key !== 'history')
+            {
+                number(node[key]);
+            }
+        }
+    };
+
+    const seen = await open(PAGE, { prepare: change((json) => {
+        zone = zoneOf(json, 'main');
+        number(zone);
+    }) });
+
+    assert.ok(n > 1000);
+    isSame(await numbers(seen.page), zone);
     await close(seen);
 });
 
@@ -279,10 +335,10 @@ test('a bar under the pointer tells its numbers', async () => {
     const bar = await seen.page.locator('#chart .hit').boundingBox();
 
     await seen.page.mouse.move(bar.x + bar.width / 2, bar.y);
-    assert.match(await seen.page.textContent('#readout'),
-        /^\d\d:\d\d to \d\d:\d\d: 7 requests, 42\.8%$/);
+    await seen.page.locator('#readout', { hasText:
+        /^\d\d:\d\d to \d\d:\d\d: 7 requests, 42\.8%$/ }).waitFor();
     await seen.page.mouse.move(5, 5);
-    assert.match(await seen.page.textContent('#readout'), /in steps of/);
+    await seen.page.locator('#readout', { hasText: 'in steps of' }).waitFor();
     await close(seen);
 });
 
@@ -380,8 +436,7 @@ test('a server that fails is asked ever less often', async () => {
     }
 
     assert.ok(asked >= 3 && asked <= 12, `${asked} requests`);
-    assert.match(await page.textContent('#notice'),
-        /does not answer\. These are old numbers\./);
+    await told(page, /does not answer\. These are old numbers\./);
     assert.match(await page.textContent('#live'), /^Updated \d+ min/);
     assert.equal(await page.getAttribute('#main', 'class'), 'old');
     assert.equal(await page.getAttribute('#notice', 'role'), 'status');
@@ -391,15 +446,11 @@ test('a server that fails is asked ever less often', async () => {
         [{ status: 200, body: '<p>Log in' }, /not the cache's\./]])
     {
         answer = what;
-        await page.clock.runFor(61000);
-        await page.waitForFunction((text) => new RegExp(text).test(
-            document.querySelector('#notice').textContent), said.source);
+        await told(page, said);
     }
 
     await page.unroute('**/status');
-    await page.clock.runFor(61000);
-    await page.waitForFunction(() => document.querySelector('#notice').hidden);
-    await polled(page);
+    await told(page, null);
     assert.equal(await page.getAttribute('#main', 'class'), '');
     await close(seen);
 });
