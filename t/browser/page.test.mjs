@@ -282,8 +282,11 @@ function isSame(shown, zone) {
 }
 
 test('the numbers are those of the JSON', async () => {
-    const seen = await open(PAGE);
-    const zone = zoneOf(await status(), 'main');
+    let zone;
+
+    const seen = await open(PAGE, { prepare: change((json) => {
+        zone = zoneOf(json, 'main');
+    }) });
 
     assert.ok(zone.requests.HIT > 0 && zone.refused.status > 0);
     assert.equal(hitsOf(zone), sum(SERVED.map((name) =>
