@@ -9,6 +9,9 @@
 
 #define NGX_HTTP_LLM_CACHE_LONG_WORK  (512 * 1024)
 
+/* a worker that exits waits for its timers, but not for threads: milliseconds */
+#define NGX_HTTP_LLM_CACHE_WORK_TIME  60000
+
 
 #if (NGX_THREADS)
 
@@ -76,11 +79,14 @@ ngx_http_llm_cache_post_task(ngx_http_request_t *r,
     task->ctx = data;
     task->handler = handler;
     task->event.data = r;
+    task->event.log = r->connection->log;
     task->event.handler = ngx_http_llm_cache_thread_done;
 
     if (ngx_thread_task_post(mcf->thread_pool, task) != NGX_OK) {
         return NGX_DECLINED;
     }
+
+    ngx_add_timer(&task->event, NGX_HTTP_LLM_CACHE_WORK_TIME);
 
     ctx->working = 1;
 
@@ -106,6 +112,15 @@ ngx_http_llm_cache_thread_done(ngx_event_t *ev)
     ngx_connection_t          *c;
     ngx_http_request_t        *r;
     ngx_http_llm_cache_ctx_t  *ctx;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
 
     r = ev->data;
     c = r->connection;

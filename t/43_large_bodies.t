@@ -150,4 +150,18 @@ ok($nginx->reload, 'reload');
 is($_->response->status, 200, 'a request during a reload is answered')
     for @during;
 
+# a worker that exits waits for a thread, if it has nothing else to wait for
+
+my $items = join ',', map { '{"' . $_ * 7919 % 10_000_019 . '":1,"a":1}' }
+    1 .. 1_500_000;
+my $slow = nginx(%conf, workers => 1, location => 'llm_cache on;'
+    . 'llm_cache_max_body 64m; client_body_buffer_size 64m;');
+my $client = $slow->client;
+
+$client->send($slow->request_text(chat_uri(),
+    qq({"model":"mo","messages":[],"items":[$items]})));
+
+ok($slow->reload, 'reload while a thread reads one body');
+is(eval { $client->response->status }, 200, 'it is waited for');
+
 finish();
