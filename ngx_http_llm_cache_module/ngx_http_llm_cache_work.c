@@ -9,7 +9,7 @@
 
 #define NGX_HTTP_LLM_CACHE_LONG_WORK  (512 * 1024)
 
-/* a worker that exits waits for its timers, but not for threads: milliseconds */
+/* an exiting worker waits for timers, but not for threads; milliseconds */
 #define NGX_HTTP_LLM_CACHE_WORK_TIME  60000
 
 
