@@ -9,6 +9,14 @@
 #define NGX_HTTP_LLM_CACHE_NGX_BUFFER  (2 * ngx_pagesize)
 #define NGX_HTTP_LLM_CACHE_BUFFER      (1024 * 1024)
 
+/* the resolver of a location without one knows no name servers */
+
+#if (defined angie_version && angie_version >= 1012000)
+#define ngx_http_llm_cache_resolver_servers(r)  ((r)->connections != NULL)
+#else
+#define ngx_http_llm_cache_resolver_servers(r)  ((r)->connections.nelts != 0)
+#endif
+
 
 static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *prev,
@@ -207,8 +215,11 @@ ngx_http_llm_cache_use_redis(ngx_conf_t *cf,
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    resolver = clcf->resolver && clcf->resolver->connections.nelts
-               ? clcf->resolver : NULL;
+    resolver = clcf->resolver;
+
+    if (resolver && !ngx_http_llm_cache_resolver_servers(resolver)) {
+        resolver = NULL;
+    }
 
     conf->redis = ngx_http_llm_cache_redis_use(cf, &mcf->redises, conf->redis,
                                                resolver,
