@@ -90,7 +90,8 @@ sub settled {
 
 sub grouped { return scalar reverse join ',', unpack '(A3)*', reverse $_[0] }
 
-printf "| answer | bytes | in a zone | with `compress=on` |\n|---|---|---|---|\n";
+print "| answer | bytes | in a zone | with `compress=on` |\n",
+    "|---|---|---|---|\n";
 
 for my $kind (@kinds) {
     my ($name, $file, $api) = @$kind;
@@ -101,9 +102,8 @@ for my $kind (@kinds) {
 
         for my $number (1 .. $entries) {
             my $response = $nginx->post("/$zone/$file/v1/$api", {
-                model => 'm', stream => $file =~ /sse/ ? json_true : json_false,
-                input => "question $number", messages => [
-                { role => 'user', content => "question $number" }] });
+                chat("question $number")->%*, input => "question $number",
+                stream => $file =~ /sse/ ? json_true : json_false });
 
             die "$file: status " . $response->status . "\n"
                 if $response->status != 200;

@@ -74,20 +74,21 @@ sub later {
     my $work = tempdir(CLEANUP => 1);
 
     chmod 0755, $work;
-    system("dpkg-deb -R '$file' $work/package && sed -i 's/^Version: .*/&+$by/'"
-        . " $work/package/DEBIAN/control && dpkg-deb -b $work/package"
-        . " $work/later.deb >/dev/null") == 0 or die "no later package\n";
-    copy("$work/later.deb", $root->path("root/$by.deb"));
+    system("dpkg-deb -R '$file' $work/package"
+        . " && sed -i 's/^Version: .*/&+$by/' $work/package/DEBIAN/control"
+        . " && dpkg-deb -b $work/package $work/later.deb >/dev/null") == 0
+        or die "no later package\n";
+    copy("$work/later.deb", $root->path("tmp/$by.deb"));
 
-    return "/root/$by.deb";
+    return "/tmp/$by.deb";
 }
 
 my $built = build();
 my ($version) = $built =~ /_([^_]+)_/;
 
-copy($built, $root->path('root/0.deb'));
+copy($built, $root->path('tmp/0.deb'));
 
-my @package = ('/root/0.deb', later($built, 1), later($built, 2));
+my @package = ('/tmp/0.deb', later($built, 1), later($built, 2));
 my ($abi) = LLMTest::CleanRoot::slurp(
     '/usr/share/nginx/src/debian/libnginx-mod.abisubstvars')
     =~ /^nginx:abi=(\S+)$/m;
