@@ -338,6 +338,12 @@ llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r, size_t max,
 
 /* ngx_http_llm_cache_work.c */
 
+/*
+ * Has workers start nginx's thread pool "default".  While directives are read:
+ * Angie finishes http{} only after the core has looked at its pools.
+ */
+char *ngx_http_llm_cache_use_threads(ngx_conf_t *cf);
+
 /* NGX_OK: a thread does a copy of the work; NGX_DECLINED: do it yourself */
 ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);

@@ -19,6 +19,19 @@ static void ngx_http_llm_cache_thread(void *data, ngx_log_t *log);
 static void ngx_http_llm_cache_thread_done(ngx_event_t *ev);
 
 
+char *
+ngx_http_llm_cache_use_threads(ngx_conf_t *cf)
+{
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
+
+    mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+
+    return mcf->thread_pool ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
 /*
  * NGX_OK: the work has been posted, and the request waits for it; else it is
  * still to be done.
@@ -139,6 +152,13 @@ ngx_http_llm_cache_thread_done(ngx_event_t *ev)
 }
 
 #else
+
+char *
+ngx_http_llm_cache_use_threads(ngx_conf_t *cf)
+{
+    return NGX_CONF_OK;
+}
+
 
 ngx_int_t
 ngx_http_llm_cache_post_work(ngx_http_request_t *r,
