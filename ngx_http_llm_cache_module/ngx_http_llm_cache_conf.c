@@ -9,12 +9,15 @@
 #define NGX_HTTP_LLM_CACHE_NGX_BUFFER  (2 * ngx_pagesize)
 #define NGX_HTTP_LLM_CACHE_BUFFER      (1024 * 1024)
 
-/* the resolver of a location without one knows no name servers */
+/*
+ * The resolver of a location without one knows no name servers.  Angie's asks
+ * those of /etc/resolv.conf: names are resolved at start all the same.
+ */
 
 #if (defined angie_version && angie_version >= 1012000)
-#define ngx_http_llm_cache_resolver_servers(r)  ((r)->connections != NULL)
+#define ngx_http_llm_cache_has_resolver(r)  ((r)->resolv_conf.len == 0)
 #else
-#define ngx_http_llm_cache_resolver_servers(r)  ((r)->connections.nelts != 0)
+#define ngx_http_llm_cache_has_resolver(r)  ((r)->connections.nelts != 0)
 #endif
 
 
@@ -226,7 +229,7 @@ ngx_http_llm_cache_use_redis(ngx_conf_t *cf,
 
     resolver = clcf->resolver;
 
-    if (resolver && !ngx_http_llm_cache_resolver_servers(resolver)) {
+    if (resolver && !ngx_http_llm_cache_has_resolver(resolver)) {
         resolver = NULL;
     }
 

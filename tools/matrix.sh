@@ -8,8 +8,8 @@
 #   TESTS=                 tests for all of them instead of the usual ones
 #
 # Variants are dynamic; static; plain and plain-static, the same without
-# compatibility, debug log, threads, TLS and HTTP/2; and small, with as little
-# of nginx as can be, which is only built and asked for its opinion of a
+# compatibility, debug log, threads, TLS and HTTP/2; and small: static, with as
+# little of nginx as can be, which is only built and asked for its opinion of a
 # configuration.
 #
 # What is printed by the way goes to standard error, the table to standard
@@ -80,6 +80,8 @@ use_variant()
             fi ;;
 
         small)
+            add=--add-module=$root
+            targets=binary
             flags=(--without-http-cache --without-http_gzip_module
                    --without-http_rewrite_module --without-pcre
                    --without-http_upstream_keepalive_module)
