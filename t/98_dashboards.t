@@ -117,6 +117,11 @@ my @tested = sort $tests =~ /alertname="(\w+)"/g;
 
 is_deeply(\@tested, \@alerts, 'alerts: each of them is tested');
 
+my ($watching) = slurp('docs/operations.md') =~ /^## Watching it$(.*?)^## /ms;
+my @told = sort $watching =~ /`(LLMCache\w+)`/g;
+
+is_deeply(\@told, \@alerts, 'alerts: operations.md tells what to do');
+
 SKIP: {
     skip('no promtool', 3) if system('command -v promtool >/dev/null') != 0;
 

@@ -10,7 +10,7 @@ packages_nginx="nginx nginx-dev"
 packages_tree="libpcre2-dev"
 packages_package="dpkg-dev debhelper"
 packages_test_package="mmdebstrap"
-packages_test="perl curl openssl ca-certificates redis-server"
+packages_test="perl curl openssl ca-certificates redis-server prometheus"
 packages_test_nginx="libnginx-mod-http-js"
 packages_node="nodejs npm"
 packages_clang="clang libclang-rt-dev llvm"
@@ -127,6 +127,7 @@ need_packages()
         nginx)    services+=(nginx) ;;
         varnish)  services+=(varnish varnishncsa) ;;
         redis-server) services+=(redis-server) ;;
+        prometheus) services+=(prometheus) ;;
         esac
     done
 
