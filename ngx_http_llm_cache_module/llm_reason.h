@@ -35,6 +35,7 @@
     /* the request was not answered from the cache by request */              \
     _(CLIENT, "client")                                                       \
     _(OPERATOR, "operator")                                                   \
+    _(VERIFY, "verify")                                                       \
     /* the answer was not stored */                                           \
     _(CLIENT_NO_STORE, "client_no_store")                                     \
     _(OPERATOR_NO_STORE, "operator_no_store")                                 \

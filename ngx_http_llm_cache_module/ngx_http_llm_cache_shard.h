@@ -15,7 +15,7 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      7
+#define NGX_HTTP_LLM_CACHE_LAYOUT      8
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
@@ -81,6 +81,7 @@ struct ngx_http_llm_cache_sh_s {
     ngx_uint_t                   takeovers;
 
     ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */
+    ngx_http_llm_cache_semantic_stat_t  semantic;  /* and here, too */
 
     ngx_uint_t                   changes;    /* of the index */
     ngx_http_llm_cache_saved_state_t  state; /* in the first shard */

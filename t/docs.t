@@ -56,8 +56,9 @@ my ($documented) = $directives =~ /^## Reasons$(.*)\z/ms;
 is_same([$documented =~ /^\| `(\w+)` \|/mg],
     [$reasons =~ /^ +_\(\w+, "(\w+)"\)/mg], 'reasons');
 
-my $variables = slurp(
-    'ngx_http_llm_cache_module/ngx_http_llm_cache_variables.c');
+my $variables = join '', map { slurp(
+    "ngx_http_llm_cache_module/ngx_http_llm_cache_$_.c") } qw(variables
+    semantic_stat);
 ($documented) = $directives =~ /^## Variables$(.*?)^## /ms;
 
 is_same([$documented =~ /^\| `\$(llm_cache_\w+)` \|/mg],
