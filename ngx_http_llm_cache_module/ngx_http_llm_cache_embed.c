@@ -376,8 +376,8 @@ ngx_http_llm_cache_embed_finish(ngx_http_llm_cache_embedding_t *embedding,
         ngx_del_timer(&embedding->timer);
     }
 
-    ngx_http_llm_cache_add_usec(&embedding->stat->embed_usec,
-                                embedding->start);
+    ngx_http_llm_cache_count(&embedding->stat->embed_usec,
+                             ngx_http_llm_cache_usec() - embedding->start);
 
     if (rc != NGX_OK) {
         ngx_http_llm_cache_semantic_count(embedding->stat, embed_errors);

@@ -137,7 +137,8 @@ ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
                                         - NGX_HTTP_LLM_CACHE_SEMANTIC_MARGIN),
                                         found);
 
-    ngx_http_llm_cache_add_usec(&stat->search_usec, start);
+    ngx_http_llm_cache_count(&stat->search_usec,
+                             ngx_http_llm_cache_usec() - start);
     ngx_http_llm_cache_semantic_count(stat, lookups);
 
     rc = ngx_http_llm_cache_semantic_choose(r, ctx, found, n, threshold);

@@ -69,7 +69,8 @@ ngx_http_llm_cache_embed_text(ngx_http_llm_cache_zone_t *zone,
     rc = model ? llm_static_embed(model, text, vector)
                : llm_lexical_embed(&zone->vectors.sh->idf, text, vector);
 
-    ngx_http_llm_cache_add_usec(&stat->embed_usec, start);
+    ngx_http_llm_cache_count(&stat->embed_usec,
+                             ngx_http_llm_cache_usec() - start);
     ngx_http_llm_cache_semantic_count(stat, embeds);
 
     if (rc != 0) {

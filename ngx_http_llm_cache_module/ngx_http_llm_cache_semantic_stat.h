@@ -1,5 +1,5 @@
 /*
- * What a zone counts of its semantic tier, in its shared memory.
+ * What a zone counts of its semantic tier, with all else that it counts.
  */
 
 
@@ -32,35 +32,30 @@ typedef struct {
 } ngx_http_llm_cache_semantic_stat_t;
 
 
+/* one of them; what takes time is counted in microseconds: per is 1000000 */
+
+typedef struct {
+    ngx_str_t                    name;
+    size_t                       offset;     /* in what is counted */
+    ngx_uint_t                   per;        /* of the unit, 1 or more */
+    const char                  *help;
+} ngx_http_llm_cache_semantic_counter_t;
+
+
+/* all but those by guard; ends with an empty name */
+extern const ngx_http_llm_cache_semantic_counter_t
+    ngx_http_llm_cache_semantic_counters[];
+
+
 #define ngx_http_llm_cache_semantic_count(stat, counter)                      \
     (void) ngx_atomic_fetch_add(&(stat)->counter, 1)
 
 
-/* microseconds of the machine's clock, to be subtracted from one another */
-
-static ngx_inline uint64_t
-ngx_http_llm_cache_usec(void)
+static ngx_inline ngx_atomic_uint_t
+ngx_http_llm_cache_semantic_counted(ngx_http_llm_cache_semantic_stat_t *stat,
+    const ngx_http_llm_cache_semantic_counter_t *counter)
 {
-    struct timeval  tv;
-
-    ngx_gettimeofday(&tv);
-
-    return (uint64_t) tv.tv_sec * 1000000 + tv.tv_usec;
-}
-
-
-/* adds what has passed since then; a clock that was set back counts not */
-
-static ngx_inline void
-ngx_http_llm_cache_add_usec(ngx_atomic_t *counter, uint64_t since)
-{
-    uint64_t  now;
-
-    now = ngx_http_llm_cache_usec();
-
-    if (now > since) {
-        (void) ngx_atomic_fetch_add(counter, (ngx_atomic_int_t) (now - since));
-    }
+    return *(ngx_atomic_t *) ((char *) stat + counter->offset);
 }
 
 

@@ -76,12 +76,9 @@ struct ngx_http_llm_cache_sh_s {
 
     ngx_http_llm_cache_flight_t *flights[NGX_HTTP_LLM_CACHE_FLIGHTS];
     ngx_uint_t                   flying;
-    ngx_uint_t                   flown;      /* totals */
-    ngx_uint_t                   followers;
-    ngx_uint_t                   takeovers;
+    ngx_uint_t                   nodes;      /* in the index */
 
     ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */
-    ngx_http_llm_cache_semantic_stat_t  semantic;  /* and here, too */
 
     ngx_uint_t                   changes;    /* of the index */
     ngx_http_llm_cache_saved_state_t  state; /* in the first shard */

@@ -56,13 +56,24 @@ my ($documented) = $directives =~ /^## Reasons$(.*)\z/ms;
 is_same([$documented =~ /^\| `(\w+)` \|/mg],
     [$reasons =~ /^ +_\(\w+, "(\w+)"\)/mg], 'reasons');
 
-my $variables = join '', map { slurp(
-    "ngx_http_llm_cache_module/ngx_http_llm_cache_$_.c") } qw(variables
-    semantic_stat);
+my $variables = slurp(
+    'ngx_http_llm_cache_module/ngx_http_llm_cache_variables.c');
 ($documented) = $directives =~ /^## Variables$(.*?)^## /ms;
 
+my $counters = slurp(
+    'ngx_http_llm_cache_module/ngx_http_llm_cache_redis_stat.c');
+my @redis = map { "llm_cache_redis_$_" } qw(time state),
+    $counters =~ /^    NGX_HTTP_LLM_CACHE_REDIS_COUNTER\((\w+),/mg;
+
+$counters = slurp(
+    'ngx_http_llm_cache_module/ngx_http_llm_cache_semantic_stat.c');
+
+my @semantic = map { "llm_cache_semantic_$_" } qw(refused false_rate),
+    $counters =~ /^    NGX_HTTP_LLM_CACHE_SEMANTIC_\w+\((\w+),/mg;
+
 is_same([$documented =~ /^\| `\$(llm_cache_\w+)` \|/mg],
-    [$variables =~ /ngx_string\("(llm_cache_\w+)"\)/g], 'variables');
+    [$variables =~ /ngx_string\("(llm_cache_\w+)"\)/g, @redis, @semantic],
+    'variables');
 like($documented, qr/^\| `\$llm_request_NAME` \|/m, 'request variables');
 
 my $dialects = slurp('ngx_http_llm_cache_module/llm_dialect.c');
