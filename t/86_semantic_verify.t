@@ -7,6 +7,8 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/lib";
 
+use Digest::SHA qw(sha1_hex);
+
 use LLMTest;
 
 my $mock = mock();
@@ -334,7 +336,8 @@ is(calls(sub {
 my %half;
 
 for my $number (1 .. 60) {
-    my $word = join '', map { chr 97 + $_ } split //, $number;
+    (my $word = sha1_hex($number)) =~ tr/0-9a-f/g-za-f/;
+    $word = substr $word, 0, 9;
 
     ask('half', "What does the word $word mean?");
     $half{ask('half', "what does teh word $word mean")->cache}++;

@@ -135,6 +135,9 @@ sub nearest { return ask('/verified', 'How is cheese made') }
 is(nearest()->cache, 'SEMANTIC', 'the answer in place of a wrong one');
 is(key(nearest()), key($right), 'the wrong one does not come back');
 is_hit(ask('/verified', 'How is cheese made?'), $wrong, 'and is still there');
+ask('/verified', 'How is cheese made?', text => 'Of milk and time.',
+    headers => { 'Cache-Control' => 'no-cache' });
+is(key(nearest()), key($right), 'nor what is stored in its place');
 
 # another embedder, and one more time
 
