@@ -33,9 +33,9 @@
     _(KEY, "key")                                                             \
     _(NO_MEMORY, "no_memory")                                                 \
     /* the request was not answered from the cache by request */              \
+    _(VERIFY, "verify")                                                       \
     _(CLIENT, "client")                                                       \
     _(OPERATOR, "operator")                                                   \
-    _(VERIFY, "verify")                                                       \
     /* the answer was not stored */                                           \
     _(CLIENT_NO_STORE, "client_no_store")                                     \
     _(OPERATOR_NO_STORE, "operator_no_store")                                 \

@@ -67,7 +67,7 @@
 /* of two answers, by the lexical embedder and by others */
 
 #define NGX_HTTP_LLM_CACHE_VERIFY_LEXICAL     0.6
-#define NGX_HTTP_LLM_CACHE_VERIFY_THRESHOLD   0.8
+#define NGX_HTTP_LLM_CACHE_VERIFY_THRESHOLD   0.88
 
 
 typedef struct {

@@ -132,7 +132,11 @@ static ngx_int_t
 ngx_http_llm_cache_find_other(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t failure)
 {
+    /* who may not ask, or asks for what is not there, is told so */
+
     if (ctx->verify
+        && !(failure & (NGX_HTTP_UPSTREAM_FT_HTTP_403
+                        |NGX_HTTP_UPSTREAM_FT_HTTP_404))
         && ngx_http_llm_cache_verify_fall_back(r, ctx) == NGX_OK)
     {
         return NGX_OK;
