@@ -37,9 +37,9 @@ const ngx_http_llm_cache_semantic_counter_t
         "Texts embedded."),
     NGX_HTTP_LLM_CACHE_SEMANTIC_COUNTER(embed_errors,
         "Texts that could not be embedded."),
-    NGX_HTTP_LLM_CACHE_SEMANTIC_TIMER(embed_time, embed_usec,
+    NGX_HTTP_LLM_CACHE_SEMANTIC_TIMER(embed_seconds, embed_usec,
         "Time that embedding took."),
-    NGX_HTTP_LLM_CACHE_SEMANTIC_TIMER(search_time, search_usec,
+    NGX_HTTP_LLM_CACHE_SEMANTIC_TIMER(search_seconds, search_usec,
         "Time that searching took."),
     { ngx_null_string, 0, 0, NULL }
 };

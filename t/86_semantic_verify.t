@@ -42,8 +42,8 @@ END
     ['down', ''], ['stale', 'llm_cache_use_stale http_500;'];
 
 my @counters = qw(lookups hits refused refused_number refused_name verified
-    wrong false_rate unmeasured reported embeds embed_errors embed_time
-    search_time nonsense refused_nonsense);
+    wrong false_rate unmeasured reported embeds embed_errors embed_seconds
+    search_seconds nonsense refused_nonsense);
 my $counters = join '', map { ", \"$_\": \"\$llm_cache_semantic_$_\"" }
     @counters;
 
@@ -56,6 +56,7 @@ my $nginx = nginx(no_location => 1, workers => 2, allow =>
         half none strict loose down stale)), server => <<"END");
     add_header X-Reason \$llm_cache_reason always;
     $locations
+    location /api { llm_cache_api; }
     location / { proxy_pass http://llm; }
 END
 
@@ -131,8 +132,8 @@ is($now->{$_}, '', "no counter of the name $_")
     for qw(nonsense refused_nonsense);
 cmp_ok($now->{embeds}, '>=', 5, 'texts were embedded');
 is($now->{embed_errors}, 0, 'without errors');
-like($now->{"${_}_time"}, qr/^0\.\d{6}$/, "time of $_") for qw(embed search);
-cmp_ok($now->{embed_time}, '>', 0, 'embedding took time');
+like($now->{"${_}_seconds"}, qr/^0\.\d{6}$/, "seconds of $_") for qw(embed search);
+cmp_ok($now->{embed_seconds}, '>', 0, 'embedding took time');
 
 # guards are counted
 
@@ -347,6 +348,33 @@ for my $number (1 .. 60) {
 
 is(join(' ', sort keys %half), 'MISS SEMANTIC', 'half of them');
 counted('half', 'verified', $half{MISS});
+
+# what the API tells of all that
+
+$now = count('one');
+
+my %zone = map { $_->{name} => $_ } @{$nginx->get('/api/status')->json
+    ->{zones}};
+my $told = $zone{one}{semantic};
+
+is($told->{$_}, $now->{$_}, "status: $_") for qw(lookups hits verified wrong
+    unmeasured reported embeds embed_errors);
+is($told->{false_rate}, 0.5, 'status: false_rate');
+is($told->{refused}{number}, $now->{refused_number}, 'status: refused');
+cmp_ok($told->{embed_seconds}, '>', 0, 'status: embed_seconds');
+
+my $metrics = $nginx->get('/api/metrics')->body;
+
+for my $line ("wrong_total{zone=\"one\"} $now->{wrong}",
+    "verified_total{zone=\"one\"} $now->{verified}",
+    "embeds_total{zone=\"one\"} $now->{embeds}",
+    "refused_total{zone=\"one\",guard=\"number\"} $now->{refused_number}")
+{
+    like($metrics, qr/^llm_cache_semantic_\Q$line\E$/m, "metrics: $line");
+}
+
+like($metrics, qr/^llm_cache_semantic_embed_seconds_total\{zone="one"\}
+    \ 0\.\d+$/mx, 'metrics: embed_seconds');
 
 # bad values
 

@@ -33,8 +33,7 @@ END
             "\$llm_cache_semantic_wrong", "unmeasured":
             "\$llm_cache_semantic_unmeasured", "embeds":
             "\$llm_cache_semantic_embeds", "errors":
-            "\$llm_cache_semantic_embed_errors", "time":
-            "\$llm_cache_semantic_embed_time"}';
+            "\$llm_cache_semantic_embed_errors"}';
     }
     location /api/ {
         llm_cache on;
