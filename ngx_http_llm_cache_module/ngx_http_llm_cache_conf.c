@@ -120,6 +120,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->headers = NGX_CONF_UNSET;
     conf->semantic.enable = NGX_CONF_UNSET;
     conf->semantic.threshold = -1;
+    conf->semantic.verify = NGX_CONF_UNSET;
+    conf->semantic.verify_threshold = -1;
 
     return conf;
 }

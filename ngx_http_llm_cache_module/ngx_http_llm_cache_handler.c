@@ -597,6 +597,7 @@ ngx_http_llm_cache_forward(ngx_http_request_t *r,
 
     if (ctx->may_store) {
         ngx_http_llm_cache_semantic_ask(r, ctx);
+        ngx_http_llm_cache_semantic_reuse(ctx);
     }
 
     if (ctx->may_store

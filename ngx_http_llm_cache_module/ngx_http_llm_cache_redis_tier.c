@@ -267,6 +267,10 @@ ngx_http_llm_cache_redis_take(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (conf->zone->restored) {
+        conf->zone->restored(conf->zone, ctx->key);
+    }
+
     /* a change that was told before the record was there */
 
     if (ctx->changes != *ngx_http_llm_cache_redis_changes(conf->zone,

@@ -94,7 +94,15 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 {
     ngx_http_llm_cache_restore_encodings(ctx);
 
-    ngx_http_llm_cache_embed_end(ctx);
+    /* a subrequest's own context has it too, and does not wait */
+
+    if (ctx->conf) {
+        ngx_http_llm_cache_embed_end(ctx->embedding);
+        ngx_http_llm_cache_verify_end(ctx);
+    }
+
+    ctx->embedding = NULL;
+
     ngx_http_llm_cache_unfollow(ctx);
     ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_lead_end(ctx);

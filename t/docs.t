@@ -95,8 +95,14 @@ my $counters = slurp(
 my @redis = map { "llm_cache_redis_$_" } qw(time state),
     $counters =~ /^    NGX_HTTP_LLM_CACHE_REDIS_COUNTER\((\w+),/mg;
 
+$counters = slurp(
+    'ngx_http_llm_cache_module/ngx_http_llm_cache_semantic_stat.c');
+
+my @semantic = map { "llm_cache_semantic_$_" } qw(refused false_rate),
+    $counters =~ /^    NGX_HTTP_LLM_CACHE_SEMANTIC_\w+\((\w+),/mg;
+
 is_same([$documented =~ /^\| `\$(llm_cache_\w+)` \|/mg],
-    [$variables =~ /ngx_string\("(llm_cache_\w+)"\)/g, @redis],
+    [$variables =~ /ngx_string\("(llm_cache_\w+)"\)/g, @redis, @semantic],
     'variables');
 like($documented, qr/^\| `\$llm_request_NAME` \|/m, 'request variables');
 
