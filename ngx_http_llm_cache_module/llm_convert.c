@@ -23,6 +23,8 @@ static int llm_conv_read(llm_conv_t *conv);
 static int llm_conv_event(void *ctx, const llm_sse_event_t *event);
 static int llm_conv_lines(llm_conv_t *conv);
 static int llm_conv_add(llm_conv_t *conv, llm_str_t text);
+static int llm_conv_erroneous(const llm_value_t *doc);
+static int llm_conv_says_error(const llm_value_t *word);
 static int llm_conv_reframe(llm_conv_t *conv);
 static int llm_conv_document(llm_conv_t *conv, llm_value_t *doc);
 static void llm_conv_raw(llm_conv_t *conv, const void *data, size_t len);
@@ -133,6 +135,7 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
 static int
 llm_conv_run(llm_conv_t *conv, const llm_converter_t *converter)
 {
+    llm_value_t          *doc;
     const llm_convert_t  *how;
 
     how = conv->how;
@@ -142,8 +145,10 @@ llm_conv_run(llm_conv_t *conv, const llm_converter_t *converter)
     }
 
     if (how->ask == LLM_ASK_JSON) {
-        return conv->doc ? llm_conv_document(conv, conv->doc)
-                         : llm_conv_document(conv, converter->json(conv));
+        doc = conv->doc ? conv->doc : converter->json(conv);
+
+        return (conv->doc || !llm_conv_erroneous(doc))
+               ? llm_conv_document(conv, doc) : -1;
     }
 
     if (conv->doc == NULL) {
@@ -298,6 +303,40 @@ llm_conv_add(llm_conv_t *conv, llm_str_t text)
     }
 
     return llm_doc_add(&conv->arena, conv->events, NULL, value) ? 0 : -1;
+}
+
+
+/*
+ * Whether a document that was made is what the write gate takes for an error:
+ * members of a part of an event may stand at the top of JSON.
+ */
+
+static int
+llm_conv_erroneous(const llm_value_t *doc)
+{
+    const llm_value_t  *error, *errors;
+
+    error = llm_doc_get(doc, "error");
+    errors = llm_doc_get(doc, "errors");
+
+    return (error && error->type != LLM_SCAN_NULL
+            && error->type != LLM_SCAN_FALSE)
+           || (errors && (errors->n || (errors->type == LLM_SCAN_STRING
+                                        && !llm_doc_silent(errors))))
+           || llm_doc_type(llm_doc_get(doc, "success"), LLM_SCAN_FALSE)
+           || llm_conv_says_error(llm_doc_get(doc, "object"))
+           || llm_conv_says_error(llm_doc_get(doc, "type"));
+}
+
+
+/* or might, as it is spelled with escapes */
+
+static int
+llm_conv_says_error(const llm_value_t *word)
+{
+    return llm_doc_type(word, LLM_SCAN_STRING)
+           && (llm_doc_is(word, "error") || word->text.data == NULL
+               || memchr(word->text.data, '\\', word->text.len));
 }
 
 

@@ -300,6 +300,15 @@ static const convert_case_t  streams[] = {
       EVENT("content_block_stop", ",\"index\":0")
       CLAUDE_DELTA("\"end_turn\"") CLAUDE_STOP, NULL, 0 },
 
+    { "Anthropic: what would be an error at the top", LLM_DIALECT_ANTHROPIC,
+      SSE,
+      EVENT("message_start", ",\"message\":{\"id\":\"m\",\"type\":"
+            "\"message\",\"content\":[],\"error\":{\"x\":1}}")
+      EVENT("content_block_start", ",\"index\":0,\"content_block\":{"
+            "\"type\":\"text\",\"text\":\"a\"}")
+      EVENT("content_block_stop", ",\"index\":0")
+      CLAUDE_DELTA("\"end_turn\"") CLAUDE_STOP, NULL, 0 },
+
     { "Gemini: text, thoughts, signatures, calls", LLM_DIALECT_GEMINI, SSE,
       "data: " GEMINI("{\"text\":\"a\",\"thought\":true}", "") "\r\n\r\n"
       "data: " GEMINI("{\"text\":\"b\",\"thought\":true}", "") "\r\n\r\n"
