@@ -230,6 +230,21 @@ llm_conv_event(void *ctx, const llm_sse_event_t *event)
     conv = ctx;
     data = event->data;
 
+    /* what the scanner has copied is gone when it is */
+
+    if (event->data_start != SIZE_MAX) {
+        data.data = conv->body.data + event->data_start;
+
+    } else if (data.len) {
+        copy = llm_arena_alloc(&conv->arena, data.len);
+        if (copy == NULL) {
+            return 1;
+        }
+
+        memcpy(copy, data.data, data.len);
+        data.data = copy;
+    }
+
     while (data.len && (*data.data == ' ' || *data.data == '\t'
                         || *data.data == '\n'))
     {
@@ -241,18 +256,6 @@ llm_conv_event(void *ctx, const llm_sse_event_t *event)
         || (data.len >= 6 && memcmp(data.data, "[DONE]", 6) == 0))
     {
         return 0;
-    }
-
-    /* several lines are in memory of the scanner's */
-
-    if (event->data_start == SIZE_MAX) {
-        copy = llm_arena_alloc(&conv->arena, data.len);
-        if (copy == NULL) {
-            return 1;
-        }
-
-        memcpy(copy, data.data, data.len);
-        data.data = copy;
     }
 
     return llm_conv_add(conv, data) == 0 ? 0 : 1;

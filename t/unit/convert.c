@@ -325,6 +325,10 @@ static const convert_case_t  streams[] = {
       "[" GEMINI(G_TEXT, "") "\n,\r\n" GEMINI("{\n  \"text\": \"!\"\n}",
       G_STOP) "\n]\n", GEMINI("{\"text\":\"Hi!\"}", G_STOP), 0 },
 
+    { "Gemini: lines that end with CR", LLM_DIALECT_GEMINI, SSE,
+      "data: " GEMINI(G_TEXT, "") "\r\rdata: " GEMINI(G_TEXT, G_STOP) "\r\r",
+      GEMINI("{\"text\":\"HiHi\"}", G_STOP), 0 },
+
     { "Gemini: candidates without an index", LLM_DIALECT_GEMINI, SSE,
       "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
       "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":"
