@@ -33,8 +33,9 @@ my %times;
 $times{$_->{status}}++ for $nginx->access_log;
 
 cmp_ok($times{HIT}, '>', $times{MISS}, 'more hits than misses');
-is($aimock->count(method => 'POST') - $aimock->count(path => '/__aimock/error'),
-    $times{MISS}, 'each miss is a call, and nothing else');
+is($aimock->count(method => 'POST')
+    - $aimock->count(path => '/__aimock/error'), $times{MISS},
+    'each miss is a call, and nothing else');
 
 $aimock->stop;
 finish();

@@ -24,6 +24,7 @@ use LLMTest::Client;
 my $ROOT = abs_path(dirname(__FILE__) . '/../../..');
 my $TESTS = "$ROOT/t/clients";
 my $PLACE = "$ROOT/build/clients";
+my $AIMOCK = "$PLACE/node_modules/\@copilotkit/aimock";
 
 sub slurp {
     my ($name) = @_;
@@ -88,6 +89,8 @@ sub run {
     return ($status == 0 && !$failed ? $passed : undef, $output);
 }
 
+# its CommonJS build, which runs in node 18 too
+
 sub aimock {
     my ($class) = @_;
 
@@ -99,9 +102,9 @@ sub aimock {
             open STDIN, '<', '/dev/null';
             open STDOUT, '>', '/dev/null';
             open STDERR, '>&', \*STDOUT;
-            exec 'node', "$PLACE/node_modules/\@copilotkit/aimock/dist/cli.js",
-                '-h', '127.0.0.1', '-p', $port, '-f', "$TESTS/aimock.json",
-                '--metrics', '--journal-max', 0, '--log-level', 'silent'
+            exec 'node', "$AIMOCK/dist/cli.cjs", '-h', '127.0.0.1', '-p',
+                $port, '-f', "$TESTS/aimock.json", '--metrics',
+                '--journal-max', 0, '--log-level', 'silent'
                 or POSIX::_exit(127);
         }
 
