@@ -687,6 +687,12 @@ test_limits(void)
     ok(text == NULL, "annotations that are no list");
     free(text);
 
+    text = convert_run(LLM_DIALECT_RESPONSES, LLM_ASK_SSE, 0, JSON,
+                       "{\"status\":\"completed\",\"output\":[{\"a\":1}],"
+                       "\"delta\":\"x\"}");
+    ok(text == NULL, "an answer in a member of an event");
+    free(text);
+
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, "{\"a\":tru");
     ok(text == NULL, "half a text");
     free(text);
