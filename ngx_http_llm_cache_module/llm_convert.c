@@ -14,6 +14,7 @@ typedef struct {
     llm_to_json_pt        json;
     llm_to_stream_pt      stream;
     const char           *end;         /* after the last event */
+    const char *const    *parts;       /* members of events alone */
 } llm_converter_t;
 
 
@@ -32,17 +33,34 @@ static void llm_conv_number(llm_conv_t *conv, size_t n);
 static int llm_conv_keepalive(llm_str_t name);
 
 
+/* a document that has one of these says in it what would be lost inside of an
+   event */
+
+static const char *const  llm_no_parts[] = { NULL };
+static const char *const  llm_responses_members[] = { "response", "item",
+                                                      "delta", NULL };
+static const char *const  llm_anthropic_members[] = { "message", "delta",
+                                                      "content_block", NULL };
+static const char *const  llm_cohere_members[] = { "delta", NULL };
+
+
 static const llm_converter_t  llm_converters[] = {
     { LLM_DIALECT_CHAT, llm_chat_json, llm_chat_stream,
-      "data: [DONE]\n\n" },
+      "data: [DONE]\n\n", llm_no_parts },
     { LLM_DIALECT_COMPLETIONS, llm_completions_json, llm_completions_stream,
-      "data: [DONE]\n\n" },
-    { LLM_DIALECT_RESPONSES, llm_responses_json, llm_responses_stream, "" },
-    { LLM_DIALECT_ANTHROPIC, llm_anthropic_json, llm_anthropic_stream, "" },
-    { LLM_DIALECT_GEMINI, llm_gemini_json, llm_gemini_stream, "" },
-    { LLM_DIALECT_COHERE_CHAT, llm_cohere_json, llm_cohere_stream, "" },
-    { LLM_DIALECT_OLLAMA_CHAT, llm_ollama_json, llm_ollama_stream, "" },
-    { LLM_DIALECT_OLLAMA_GENERATE, llm_ollama_json, llm_ollama_stream, "" }
+      "data: [DONE]\n\n", llm_no_parts },
+    { LLM_DIALECT_RESPONSES, llm_responses_json, llm_responses_stream, "",
+      llm_responses_members },
+    { LLM_DIALECT_ANTHROPIC, llm_anthropic_json, llm_anthropic_stream, "",
+      llm_anthropic_members },
+    { LLM_DIALECT_GEMINI, llm_gemini_json, llm_gemini_stream, "",
+      llm_no_parts },
+    { LLM_DIALECT_COHERE_CHAT, llm_cohere_json, llm_cohere_stream, "",
+      llm_cohere_members },
+    { LLM_DIALECT_OLLAMA_CHAT, llm_ollama_json, llm_ollama_stream, "",
+      llm_no_parts },
+    { LLM_DIALECT_OLLAMA_GENERATE, llm_ollama_json, llm_ollama_stream, "",
+      llm_no_parts }
 };
 
 #define LLM_CONVERTERS  (sizeof(llm_converters) / sizeof(llm_converters[0]))
@@ -136,6 +154,7 @@ static int
 llm_conv_run(llm_conv_t *conv, const llm_converter_t *converter)
 {
     llm_value_t          *doc;
+    const char *const    *part;
     const llm_convert_t  *how;
 
     how = conv->how;
@@ -153,6 +172,12 @@ llm_conv_run(llm_conv_t *conv, const llm_converter_t *converter)
 
     if (conv->doc == NULL) {
         return llm_conv_reframe(conv);
+    }
+
+    for (part = converter->parts; *part; part++) {
+        if (llm_doc_get(conv->doc, *part)) {
+            return -1;
+        }
     }
 
     if (converter->stream(conv) != 0) {

@@ -263,12 +263,7 @@ llm_responses_stream(llm_conv_t *conv)
         return -1;
     }
 
-    /* what an answer says in members of an event is lost inside of one */
-
-    if (!llm_doc_type(output, LLM_SCAN_ARRAY)
-        || llm_doc_get(conv->doc, "response")
-        || llm_doc_get(conv->doc, "item") || llm_doc_get(conv->doc, "delta"))
-    {
+    if (!llm_doc_type(output, LLM_SCAN_ARRAY)) {
         return -1;
     }
 

@@ -693,6 +693,12 @@ test_limits(void)
     ok(text == NULL, "an answer in a member of an event");
     free(text);
 
+    text = convert_run(LLM_DIALECT_ANTHROPIC, LLM_ASK_SSE, 0, JSON,
+                       "{\"content\":[],\"stop_reason\":\"end_turn\","
+                       "\"delta\":{\"text\":\"x\"}}");
+    ok(text == NULL, "and of another API's");
+    free(text);
+
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, "{\"a\":tru");
     ok(text == NULL, "half a text");
     free(text);
