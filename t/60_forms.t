@@ -228,6 +228,62 @@ is_deeply([map { $_->cache } @usage], [qw(MISS MISS HIT)],
     'usage: asked of a stream in vain, still owed by JSON');
 ok($usage[$_]->json->{usage}, "usage: JSON $_ tells it") for 1, 2;
 
+# Groq and Mistral tell it unasked: in a stream's last chunk with a choice, Groq
+# in a member of its own, which nobody else takes for it
+
+sub chunks {
+    my (@last) = @_;
+
+    return join '', map { "data: $_\n\n" } '{"id":"c","choices":[{"index":0,'
+        . '"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}',
+        map({ '{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":'
+        . qq("stop"}],$_}) } @last), '[DONE]';
+}
+
+my $counts = '"usage":{"prompt_tokens":5,"completion_tokens":6}';
+
+for (['Groq', chunks('"x_groq":{"id":"r",' . "$counts}"), 'MISS'],
+    ['Mistral', chunks($counts), 'HIT'])
+{
+    my ($name, $stream, $asked) = @$_;
+    my $post = sub {
+        my ($prompt, %more) = @_;
+
+        return $nginx->post(chat_uri(), chat("$name $prompt", %more),
+            mock => $more{stream} && !$more{stream_options}
+            ? { body => $stream } : {});
+    };
+    my @asks = ([stream => json_true], [], [stream => json_true],
+        [stream => json_true, stream_options => { include_usage =>
+        json_true }]);
+
+    @usage = map { $post->('unasked', @$_) } @asks;
+
+    is_deeply([map { $_->cache } @usage], ['MISS', 'HIT', 'HIT', $asked],
+        "usage: $name\'s stream");
+    is($usage[1]->json->{usage}{completion_tokens}, 6,
+        "usage: $name\'s stream, as JSON");
+    is($usage[2]->body, $stream, "usage: $name\'s stream again");
+    like($usage[3]->body, qr/[\]}],"usage":\{/,
+        "usage: $name\'s stream, asked for it");
+}
+
+for (['groq', 'x_groq' => { id => 'r' }, qr/,"x_groq":\{"id":"r","usage":/],
+    ['mistral', model => 'mistral-small-latest', qr/\}\],"usage":/])
+{
+    my ($name, $member, $value, $told) = @$_;
+    my $json = to_json({ id => 'c', $member => $value, choices => [{
+        index => 0, message => { role => 'assistant', content => 'Hi' },
+        finish_reason => 'stop' }], usage => { prompt_tokens => 5 } });
+
+    @usage = map { $nginx->post(chat_uri(), chat("$name unasked", $_
+        ? (stream => json_true) : ()), mock => { body => $json }) } 0, 1;
+
+    is_deeply([map { $_->cache } @usage], [qw(MISS HIT)],
+        "usage: JSON of $name");
+    like($usage[1]->body, $told, "usage: JSON of $name, in the last chunk");
+}
+
 # what cannot be given in full is a miss
 
 my $odd = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a",'

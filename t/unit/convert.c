@@ -147,6 +147,24 @@ static const convert_case_t  streams[] = {
       "\"finish_reason\":\"stop\"}],\"x_groq\":{\"id\":\"r\"},\"usage\":{"
       "\"prompt_tokens\":1}}", 0 },
 
+    { "chat: usage of Groq's, told twice", LLM_DIALECT_CHAT, SSE,
+      CHUNK("\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}")
+      "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":"
+      "[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"x_groq\":{"
+      "\"id\":\"r\",\"usage\":{\"prompt_tokens\":1}}}\n\n"
+      "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":"
+      "[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n",
+      "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":"
+      "0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
+      "\"finish_reason\":\"stop\"}],\"x_groq\":{\"id\":\"r\"},\"usage\":{"
+      "\"prompt_tokens\":1}}", 0 },
+
+    { "chat: other figures of Groq's", LLM_DIALECT_CHAT, SSE,
+      CHUNK("\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}")
+      "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+      "\"stop\"}],\"x_groq\":{\"usage\":{\"sram_cached_tokens\":1}}}\n\n"
+      "data: [DONE]\n\n", NULL, 0 },
+
     { "chat: no usage where it is owed", LLM_DIALECT_CHAT, SSE,
       DELTA("0", "\"role\":\"assistant\",\"content\":\"a\"")
       FINISH("0", "stop") "data: [DONE]\n\n", NULL, 0 },
@@ -589,6 +607,63 @@ test_answers(void)
 }
 
 
+/* Groq's and Mistral's streams tell usage unasked, in the last chunk */
+
+static void
+test_unasked(void)
+{
+    char    *text;
+    size_t   i;
+
+    static const struct {
+        const char  *member, *told;
+    } cases[] = {
+        { "\"x_groq\":{\"id\":\"r\"}", "}],\"x_groq\":{\"id\":\"r\","
+          "\"usage\":{\"prompt_tokens\":1}}}\n\n" },
+        { "\"x_groq\":{}", "}],\"x_groq\":{\"usage\":{\"prompt_tokens\":1}"
+          "}}\n\n" },
+        { "\"model\":\"mistral-small-latest\"",
+          "}],\"usage\":{\"prompt_tokens\":1}}\n\n" },
+        { "\"model\":\"ft:open-mistral-7b:x\"",
+          "}],\"usage\":{\"prompt_tokens\":1}}\n\n" },
+        { "\"model\":\"mistral\"", NULL },
+        { "\"model\":\"gpt\"", NULL }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char  json[512];
+
+        snprintf(json, sizeof(json), "{\"id\":\"c\",%s,\"choices\":[{"
+                 "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
+                 "\"finish_reason\":\"stop\"},{\"index\":1,\"message\":{"
+                 "\"role\":\"assistant\",\"content\":\"b\"},"
+                 "\"finish_reason\":\"stop\"}],\"usage\":{"
+                 "\"prompt_tokens\":1}}", cases[i].member);
+
+        text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, json);
+        ok(text && (cases[i].told
+                    ? strstr(text, cases[i].told)
+                      && strcmp(strstr(text, cases[i].told)
+                                + strlen(cases[i].told),
+                                "data: [DONE]\n\n") == 0
+                    : strstr(text, "usage") == NULL),
+           "%s: not asked for usage", cases[i].member);
+        free(text);
+
+        text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, JSON, json);
+        ok(text && strstr(text, ",\"choices\":[],\"usage\":{"
+                          "\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n")
+           && strstr(text, "usage") && (strstr(json, "model") == NULL
+           || strstr(strstr(text, "usage") + 1, "usage") == NULL),
+           "%s: asked for it", cases[i].member);
+        free(text);
+
+        free(convert_around(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, json,
+                            cases[i].member));
+    }
+}
+
+
 /* usage is told to who wants it, and the mark stands in the first event */
 
 static void
@@ -714,6 +789,7 @@ main(void)
 {
     test_streams();
     test_answers();
+    test_unasked();
     test_wishes();
     test_limits();
 
