@@ -8,6 +8,10 @@
 #define LLM_CONVERT_WORK  16
 #define LLM_CONVERT_ROOM  (1024 * 1024)
 
+/* and so many steps, of some nanoseconds each */
+#define LLM_CONVERT_STEPS  2
+#define LLM_CONVERT_LEAST  (64 * 1024)
+
 
 typedef struct {
     llm_dialect_e         id;
@@ -136,6 +140,7 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
     conv.body = body;
     conv.out = out;
     conv.start = out->len;
+    conv.steps = body.len * LLM_CONVERT_STEPS + LLM_CONVERT_LEAST;
     conv.arena.max = body.len * LLM_CONVERT_WORK + LLM_CONVERT_ROOM;
 
     rc = llm_conv_run(&conv, converter);
@@ -513,12 +518,56 @@ llm_conv_members(llm_conv_t *conv, const llm_value_t *object,
 {
     const llm_value_t  *member;
 
+    if (llm_conv_spend(conv, object->n) != 0) {
+        return;
+    }
+
     for (member = object->first; member; member = member->next) {
 
         if (!llm_conv_listed(member, skip)) {
             llm_conv_put(conv, "%,\"%r\":%v", &member->name, member);
         }
     }
+}
+
+
+int
+llm_conv_spend(llm_conv_t *conv, size_t steps)
+{
+    if (steps > conv->steps) {
+        conv->steps = 0;
+        conv->failed = 1;
+        return -1;
+    }
+
+    conv->steps -= steps;
+
+    return 0;
+}
+
+
+llm_value_t *
+llm_conv_find(llm_conv_t *conv, const llm_value_t *object, llm_str_t name)
+{
+    if (object == NULL || object->type != LLM_SCAN_OBJECT
+        || llm_conv_spend(conv, object->n) != 0)
+    {
+        return NULL;
+    }
+
+    return llm_doc_find(object, name);
+}
+
+
+llm_value_t *
+llm_conv_get(llm_conv_t *conv, const llm_value_t *object, const char *name)
+{
+    llm_str_t  key;
+
+    key.data = (const unsigned char *) name;
+    key.len = strlen(name);
+
+    return llm_conv_find(conv, object, key);
 }
 
 
@@ -537,23 +586,24 @@ llm_conv_listed(const llm_value_t *member, const char *const *names)
 
 
 int
-llm_conv_ordered(const llm_value_t *array)
+llm_conv_ordered(const llm_value_t *array, size_t first)
 {
-    size_t              index, next;
+    size_t              absent, index, next;
     const llm_value_t  *item;
 
     next = 0;
+    absent = (array->n == 1) ? 0 : first;
 
     for (item = array->first; item; item = item->next) {
 
-        index = llm_doc_index(llm_doc_get(item, "index"),
-                              array->n == 1 ? 0 : SIZE_MAX);
+        index = llm_doc_index(llm_doc_get(item, "index"), absent);
 
         if (index == SIZE_MAX || index < next) {
             return 0;
         }
 
         next = index + 1;
+        absent = SIZE_MAX;
     }
 
     return 1;

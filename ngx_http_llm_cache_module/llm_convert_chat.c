@@ -164,7 +164,7 @@ llm_completions_json(llm_conv_t *conv)
     doc = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
 
     for (event = conv->events->first; event; event = event->next) {
-        if (llm_merge(&conv->arena, doc, event, llm_chat_rules) != 0) {
+        if (llm_merge(conv, doc, event, llm_chat_rules) != 0) {
             return NULL;
         }
     }
@@ -187,7 +187,7 @@ llm_chat_finish(llm_conv_t *conv, llm_value_t *doc)
         return NULL;
     }
 
-    llm_merge_sort(choices);
+    llm_merge_sort(conv, choices, SIZE_MAX);
 
     groq = llm_doc_get(doc, "x_groq");
     usage = llm_doc_get(groq, "usage");
@@ -250,7 +250,7 @@ llm_chat_message(llm_conv_t *conv, llm_value_t *choice)
         return;
     }
 
-    llm_merge_sort(value);
+    llm_merge_sort(conv, value, SIZE_MAX);
 
     for (call = value->first; call; call = call->next) {
         llm_doc_remove(call, "index");
@@ -387,7 +387,9 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
     conv = chat->conv;
     value = llm_doc_get(conv->doc, "choices");
 
-    if (!llm_doc_type(value, LLM_SCAN_ARRAY) || !llm_conv_ordered(value)) {
+    if (!llm_doc_type(value, LLM_SCAN_ARRAY)
+        || !llm_conv_ordered(value, SIZE_MAX))
+    {
         return -1;
     }
 

@@ -352,6 +352,27 @@ static const convert_case_t  streams[] = {
       "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":"
       "\"b\"}]},\"finishReason\":\"STOP\"}]}\n\n", NULL, 0 },
 
+    { "Gemini: the first index is left out", LLM_DIALECT_GEMINI, SSE,
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}},{"
+      "\"content\":{\"parts\":[{\"text\":\"b\"}]},\"index\":1}]}\n\n"
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"B\"}]},"
+      "\"finishReason\":\"STOP\",\"index\":1}]}\n\n"
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"A\"}]},"
+      "\"finishReason\":\"STOP\"}]}\n\n",
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"aA\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":\"bB\"}"
+      "]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
+
+    { "Gemini: the first index is left out, and comes last",
+      LLM_DIALECT_GEMINI, SSE,
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]},"
+      "\"finishReason\":\"STOP\",\"index\":1}]}\n\n"
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"}]}\n\n",
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":\"b\"}"
+      "]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
+
     { "Gemini: a call's arguments in pieces", LLM_DIALECT_GEMINI, SSE,
       "data: " GEMINI("{\"functionCall\":{\"name\":\"f\",\"willContinue\":"
                       "true}}", "") "\n\n"
@@ -511,6 +532,12 @@ static const convert_case_t  answers[] = {
       "\"finishReason\":\"STOP\",\"index\":0},{\"content\":{\"parts\":[{"
       "\"text\":\"b\"}]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
 
+    { "Gemini: candidates, the first index is left out", LLM_DIALECT_GEMINI,
+      SSE, NULL,
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":\"b\"}"
+      "]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
+
     { "Cohere", LLM_DIALECT_COHERE_CHAT, SSE, NULL,
       "{\"id\":\"c\",\"message\":{\"role\":\"assistant\",\"tool_plan\":"
       "\"I will do this and that\",\"content\":[{\"type\":\"thinking\","
@@ -634,7 +661,8 @@ test_unasked(void)
         char  json[512];
 
         snprintf(json, sizeof(json), "{\"id\":\"c\",%s,\"choices\":[{"
-                 "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
+                 "\"index\":0,\"message\":{\"role\":\"assistant\","
+                 "\"content\":\"a\"},"
                  "\"finish_reason\":\"stop\"},{\"index\":1,\"message\":{"
                  "\"role\":\"assistant\",\"content\":\"b\"},"
                  "\"finish_reason\":\"stop\"}],\"usage\":{"
@@ -784,6 +812,90 @@ test_limits(void)
 }
 
 
+/* the work grows with the body, whatever it holds */
+
+static char *
+make_members(unsigned n, size_t text)
+{
+    char      *json, *p;
+    unsigned   i;
+
+    json = malloc(n * 12 + text + 64);
+    p = json + sprintf(json, "{\"response\":\"");
+
+    while (text-- > 0) {
+        *p++ = text % 8 ? 'w' : ' ';
+    }
+
+    p += sprintf(p, "\",\"done\":true");
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, ",\"m%u\":1", i);
+    }
+
+    sprintf(p, "}");
+
+    return json;
+}
+
+
+static char *
+make_choices(unsigned n, unsigned rounds)
+{
+    char      *stream, *p;
+    unsigned   i;
+
+    stream = malloc(n * rounds * 192 + 192);
+    p = stream;
+
+    for (i = 0; i < n * rounds; i++) {
+        p += sprintf(p, "data: {\"id\":\"cmpl-0123456789abcdef\",\"object\":"
+                     "\"text_completion\",\"model\":\"m\",\"choices\":[{"
+                     "\"index\":%u,\"text\":\"a\",\"logprobs\":null,"
+                     "\"finish_reason\":null}]}\n\n", i * 5 % n);
+    }
+
+    sprintf(p, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n");
+
+    return stream;
+}
+
+
+static void
+test_steps(void)
+{
+    char      *body, *text;
+    size_t     i;
+
+    static const struct {
+        unsigned  members;
+        size_t    text;
+        int       rc;
+    } cases[] = {
+        { 10, 100000, 0 }, { 3000, 100, 0 }, { 3000, 50000, -1 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        body = make_members(cases[i].members, cases[i].text);
+        text = convert_run(LLM_DIALECT_OLLAMA_GENERATE, LLM_ASK_NDJSON, 0,
+                           JSON, body);
+        is_int(text ? 0 : -1, cases[i].rc, "%u members, %zu bytes of text",
+               cases[i].members, cases[i].text);
+        free(text);
+        free(body);
+    }
+
+    for (i = 127; i < 3000; i += 2000) {
+        body = make_choices((unsigned) i, 20);
+        text = convert_run(LLM_DIALECT_COMPLETIONS, LLM_ASK_JSON, 0, SSE,
+                           body);
+        is_int(text ? 0 : -1, i == 127 ? 0 : -1, "%zu choices in turns", i);
+        free(text);
+        free(body);
+    }
+}
+
+
 int
 main(void)
 {
@@ -792,6 +904,7 @@ main(void)
     test_unasked();
     test_wishes();
     test_limits();
+    test_steps();
 
     return done();
 }
