@@ -115,6 +115,13 @@ llm_convert_type(const llm_dialect_t *dialect, unsigned char ask)
 }
 
 
+size_t
+llm_convert_work(size_t len)
+{
+    return len * LLM_CONVERT_WORK + LLM_CONVERT_ROOM;
+}
+
+
 int
 llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
 {
@@ -141,7 +148,7 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
     conv.out = out;
     conv.start = out->len;
     conv.steps = body.len * LLM_CONVERT_STEPS + LLM_CONVERT_LEAST;
-    conv.arena.max = body.len * LLM_CONVERT_WORK + LLM_CONVERT_ROOM;
+    conv.arena.max = llm_convert_work(body.len);
 
     rc = llm_conv_run(&conv, converter);
 

@@ -379,6 +379,31 @@ for my $order (['json', 'sse'], ['sse', 'json']) {
         $second->body, "$name: again");
 }
 
+# what conversions take is bounded: while a client has not read a large result,
+# there is no room for another one
+
+my $narrow = nginx(http => 'llm_cache_zone zone=huge:32m max_entry=8m;',
+    listen => 'sndbuf=16k',
+    location => 'llm_cache on zone=huge;');
+my @huge = map { [form('chat', $_, 'huge')] } qw(json sse);
+
+$narrow->post(@{$huge[0]}, mock => { size => 7_900_000 });
+
+my $idle = $narrow->client;
+
+$idle->send($narrow->request_text(@{$huge[1]}));
+is_deeply([grep { $_->[0] eq 'X-LLM-Cache' } @{($idle->head(time + 20))[2]}],
+    [['X-LLM-Cache', 'HIT']], 'huge: a hit whose body is not read');
+
+is($narrow->post(@{$huge[1]}, headers => { 'Cache-Control' => 'no-store' })
+    ->cache, 'MISS', 'huge: no room for another one');
+
+$idle->close;
+
+ok($narrow->wait_until(sub { $narrow->post(@{$huge[1]}, headers =>
+    { 'Cache-Control' => 'no-store' })->cache eq 'HIT' }),
+    'huge: and then there is');
+
 # simultaneous requests for both forms: a call for each form
 
 my @clients = map { $nginx->client } 1 .. 4;
