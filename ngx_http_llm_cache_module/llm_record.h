@@ -16,7 +16,7 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  3
+#define LLM_RECORD_VERSION  4
 #define LLM_RECORD_HEAD     96
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
@@ -48,6 +48,9 @@ typedef struct {
     unsigned              mark_empty:1;
     unsigned              has_usage:1;
     unsigned              usage_asked:1;     /* the request asked for it */
+    unsigned              split:1;           /* it took the place of one of
+                                                which its form could not be
+                                                made */
 } llm_record_t;
 
 

@@ -255,6 +255,9 @@ typedef struct {
     unsigned                     hinted:1;   /* at what answers it too */
     unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
+    unsigned                     unfit:1;    /* of what was found nothing in
+                                                this form can be made */
+    unsigned                     apart:1;    /* it has a key beside that one */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
     unsigned                     querying:1; /* Redis */
@@ -343,6 +346,8 @@ void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
 /* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
 ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* the key becomes one beside that of the record that was found */
+ngx_int_t ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx);
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);

@@ -426,6 +426,7 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->mark_empty = info->mark_empty;
     rec->has_usage = info->has_usage;
     rec->usage_asked = ctx->ask.include_usage;
+    rec->split = ctx->unfit;
 
     return reason;
 }

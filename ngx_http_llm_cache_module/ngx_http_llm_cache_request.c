@@ -115,6 +115,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->recording = 0;
     ctx->unstored = 0;
     ctx->alone = 0;
+    ctx->unfit = 0;
+    ctx->apart = 0;
     ctx->again = 0;
     ctx->failed = 0;
     ctx->failures = 0;

@@ -298,6 +298,27 @@ is_deeply([map { $_->cache } @odd], [qw(MISS HIT MISS HIT)],
     'an unknown text in pieces: a miss');
 is($odd[1]->body, $odd, 'an unknown text in pieces: byte for byte');
 
+# nor the other way: from the second of one form on each has its own, for as
+# long as the record under their key is there
+
+my $fixed = '{"id":"c","choices":[{"index":0,"message":{"role":"assistant",'
+    . '"content":"a","annotations":{"a":1}},"finish_reason":"stop"}],'
+    . '"usage":{"prompt_tokens":1}}';
+
+for my $order ([qw(json sse)], [qw(sse json)]) {
+    my $name = "neither way, $order->[0] first";
+    my @ask = (@$order) x 4;
+    my @apart = map { $nginx->post(form('chat', $_, $name),
+        mock => { body => $_ eq 'sse' ? $odd : $fixed,
+        type => $_ eq 'sse' ? 'text/event-stream' : 'application/json' }) }
+        @ask;
+
+    is_deeply([map { $_->cache } @apart],
+        [qw(MISS MISS MISS HIT HIT HIT HIT HIT)], $name);
+    is($apart[$_]->body, $ask[$_] eq 'sse' ? $odd : $fixed, "$name: $_")
+        for 0 .. 7;
+}
+
 # an upstream that answers otherwise than it was asked
 
 my @other = map { $nginx->post(form('chat', $_, 'JSON for a stream'),

@@ -65,6 +65,12 @@ test_head(void)
     is_int(out.mark_empty, 0, "flag that is clear");
     is_int(out.has_usage, 1, "flag that is set");
     is_int(out.usage_asked, 1, "another flag that is set");
+    is_int(out.split, 0, "another one that is clear");
+
+    rec.split = 1;
+    llm_record_encode(&rec, head);
+    is_int(llm_record_decode(head, &out), 0, "a head is read back again");
+    is_int(out.split, 1, "and is set");
 
     head[4]++;
     is_int(llm_record_decode(head, &out), -1, "another version is refused");
