@@ -23,6 +23,7 @@
 #define LLM_RECORD_AT_ASK         85
 #define LLM_RECORD_AT_PACKED_LEN  88
 #define LLM_RECORD_AT_CHECK       92
+#define LLM_RECORD_AT_MSEC        96
 
 #define LLM_RECORD_MAGIC          "LLMR"
 
@@ -65,6 +66,7 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     llm_bytes_put(head + LLM_RECORD_AT_ASK, 1, rec->ask);
     llm_bytes_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
     llm_bytes_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
+    llm_bytes_put(head + LLM_RECORD_AT_MSEC, 4, rec->msec);
 }
 
 
@@ -113,6 +115,7 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     rec->packed_len = (uint32_t)
                       llm_bytes_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
     rec->check = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_CHECK, 4);
+    rec->msec = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_MSEC, 4);
 
     if (rec->form < LLM_FORM_JSON || rec->form > LLM_FORM_NDJSON
         || rec->usage_start > rec->usage_end

@@ -51,6 +51,8 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
 
+    ngx_http_llm_cache_api_check(cf);
+
     if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
         /* nothing is cached anywhere: no request will see the module */
         return NGX_OK;
@@ -86,6 +88,13 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
     }
 
 #endif
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_llm_cache_log_handler;
 
     return ngx_http_llm_cache_filter_init(cf);
 }
