@@ -322,8 +322,7 @@ ngx_http_llm_cache_embed_wake(ngx_http_llm_cache_embedding_t *embedding)
     ctx->embedding = NULL;
     ctx->embedded = 1;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
+    ngx_http_llm_cache_ready_phases(r);
 
     if (ngx_http_post_request(r, NULL) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,

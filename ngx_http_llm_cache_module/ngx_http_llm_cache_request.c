@@ -132,6 +132,14 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
+void
+ngx_http_llm_cache_ready_phases(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+}
+
+
 ngx_chain_t **
 ngx_http_llm_cache_add_buf(ngx_http_request_t *r, u_char *start, u_char *end,
     ngx_chain_t **last)
