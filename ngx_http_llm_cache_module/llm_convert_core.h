@@ -112,7 +112,8 @@ void llm_conv_end(llm_conv_t *conv);
 void llm_conv_typed(llm_conv_t *conv, const char *type);
 
 /* whether things that are told apart by an "index" can be, which must be in
-   order; the first one's is "first" where it is left out, unless it is alone */
+   order; one that is alone need not have it, the first of several has "first"
+   where it is left out */
 
 int llm_conv_ordered(const llm_value_t *array, size_t first);
 

@@ -2,9 +2,9 @@
 
 
 /*
- * Converting takes about 1 ms per 256 KB, up to 3 ms per 128 KB of an odd
- * body.  So much is done at once, more by a thread; where there are no threads,
- * the request is a miss.
+ * Converting takes about 1 ms per 256 KB, and up to 3 ms for 128 KB of an odd
+ * body.  So much is done at once, more by a thread; where there are no
+ * threads, the request is a miss.
  */
 
 #define NGX_HTTP_LLM_CACHE_CONVERT_NOW   (128 * 1024)

@@ -228,8 +228,8 @@ is_deeply([map { $_->cache } @usage], [qw(MISS MISS HIT)],
     'usage: asked of a stream in vain, still owed by JSON');
 ok($usage[$_]->json->{usage}, "usage: JSON $_ tells it") for 1, 2;
 
-# Groq and Mistral tell it unasked: in a stream's last chunk with a choice, Groq
-# in a member of its own, which nobody else takes for it
+# Groq and Mistral tell it unasked: in a stream's last chunk with a choice,
+# Groq in a member of its own, which nobody else takes for it
 
 sub chunks {
     my (@last) = @_;
