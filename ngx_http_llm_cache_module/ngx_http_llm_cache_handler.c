@@ -608,6 +608,7 @@ ngx_http_llm_cache_stand_apart(ngx_http_llm_cache_ctx_t *ctx)
 
     ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_zone_abandon(&ctx->writer);
+    ngx_http_llm_cache_zone_release(&ctx->failed_hold);
 
     if (ngx_http_llm_cache_key_apart(ctx) != NGX_OK) {
         return NGX_DECLINED;
