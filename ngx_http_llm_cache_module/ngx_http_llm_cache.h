@@ -273,6 +273,9 @@ typedef struct {
     unsigned                     hinted:1;   /* at what answers it too */
     unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
+    unsigned                     unfit:1;    /* of what was found nothing in
+                                                this form can be made */
+    unsigned                     apart:1;    /* it has a key beside that one */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
     unsigned                     querying:1; /* Redis */
@@ -313,6 +316,8 @@ ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(ngx_pool_t *pool);
 void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
+/* the request waits no more: its events run the phases */
+void ngx_http_llm_cache_ready_phases(ngx_http_request_t *r);
 /* adds a read-only buffer to a chain: the new end of the chain, or NULL when
    memory ran out; nginx takes an empty buffer for a bug, so none is added */
 ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
@@ -367,6 +372,8 @@ void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
 /* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
 ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* the key becomes one beside that of the record that was found */
+ngx_int_t ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx);
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
@@ -527,6 +534,18 @@ ngx_int_t ngx_http_llm_cache_convert(ngx_http_request_t *r,
 /* makes ctx->out of it; NGX_ERROR: it cannot be given */
 ngx_int_t ngx_http_llm_cache_make_other(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_send.c */
+
+/* sends buffers of ctx->free: what the filters say */
+ngx_int_t ngx_http_llm_cache_send(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *out);
+/* NGX_AGAIN: the write handler is called when the client takes more, which it
+   has done meanwhile or not; NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_send_wait(ngx_http_request_t *r,
+    ngx_uint_t progress);
+/* in a write handler, what waits: NGX_OK, or the code of the response's end */
+ngx_int_t ngx_http_llm_cache_send_more(ngx_http_request_t *r);
 
 /* ngx_http_llm_cache_pace.c */
 
