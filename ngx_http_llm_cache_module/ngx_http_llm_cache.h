@@ -93,6 +93,7 @@ typedef struct {
     ngx_http_llm_cache_zone_t   *implicit;
     ngx_array_t                  redises;    /* of redis_t * */
     ngx_array_t                  apis;       /* of api_t */
+    ngx_str_t                    page_policy;
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *thread_pool;
@@ -668,6 +669,11 @@ char *ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 /* warns of those that let everybody purge */
 void ngx_http_llm_cache_api_check(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_api_page.c */
+
+/* the policy of the status page: NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_page_init(ngx_conf_t *cf);
 
 /* ngx_http_llm_cache_zone_conf.c */
 

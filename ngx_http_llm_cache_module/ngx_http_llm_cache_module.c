@@ -53,6 +53,10 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     ngx_http_llm_cache_api_check(cf);
 
+    if (ngx_http_llm_cache_page_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
         /* nothing is cached anywhere: no request will see the module */
         return NGX_OK;

@@ -111,7 +111,7 @@ configure()
 
     mark=$(
         printf '%s\n' "${CC:-cc}" "${args[@]}" "$version"
-        cat "$root/config"
+        cat "$root/config" "$root/config.make"
         ls "$sources"
         cat "$tree"/auto/{modules,module,make,options,sources}
     )
