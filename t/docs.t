@@ -117,7 +117,7 @@ is_same([$table =~ /^\| `(\w+)` \|/mg],
 # what other pages and the examples name is there
 
 my %known = map { $_ => 1 } @commands, 'llm_cache';
-my %variable = map { ("\$$_" => 1) } @redis,
+my %variable = map { ("\$$_" => 1) } @redis, @semantic,
     $variables =~ /ngx_string\("(llm_cache_\w+)"\)/g;
 
 for my $file (map { s{^\Q$root/\E}{}r } glob "$root/*.md $root/docs/*.md"

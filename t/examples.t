@@ -260,7 +260,7 @@ my ($variables) = LLMTest::Nginx::slurp("$examples/../docs/directives.md")
     =~ /^## Variables$(.*?)^## /ms;
 
 for my $name ($variables =~ /^\| `\$(llm_cache_\w+)` \|/mg) {
-    next if $name =~ /^llm_cache_(?:zone|redis)_(?!time$)/;
+    next if $name =~ /^llm_cache_(?:zone|redis|semantic)_(?!time$)/;
     like($format, qr/\$$name\b/, "JSON log: $name is in it");
 }
 
