@@ -124,7 +124,8 @@ for my $file (map { s{^\Q$root/\E}{}r } glob "$root/*.md $root/docs/*.md"
     . " $root/examples/*.conf")
 {
     my $text = slurp($file);
-    my %unknown = map { $_ => 1 } grep { !$variable{$_} }
+    my %unknown = map { $_ => 1 } grep { !$variable{$_}
+        && !/^\$llm_cache_semantic_refused_/ }
         $text =~ /(\$llm_cache_\w+)/g;
 
     $unknown{$_} = 1 for grep { !$known{$_} }
