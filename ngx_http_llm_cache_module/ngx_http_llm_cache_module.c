@@ -84,15 +84,6 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     *h = ngx_http_llm_cache_handler;
 
-#if (NGX_THREADS)
-
-    mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
-    if (mcf->thread_pool == NULL) {
-        return NGX_ERROR;
-    }
-
-#endif
-
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;

@@ -20,15 +20,6 @@ cc_opt="$cc_opt -fstack-protector-strong"
 cc_opt="$cc_opt ${CFLAGS:-}"
 ld_opt="-Wl,-z,relro -Wl,-z,now -fPIC ${LDFLAGS:-}"
 
-tree_flags=(
-    --with-compat --with-debug --with-threads
-    --with-http_ssl_module --with-http_v2_module
-    --with-http_auth_request_module --with-http_realip_module
-    --with-http_addition_module --with-http_gunzip_module
-    --with-http_gzip_static_module --with-http_slice_module
-    --with-http_stub_status_module --with-http_sub_module
-)
-
 
 check_tools()
 {
@@ -104,22 +95,6 @@ use_headers()
     . "$headers/conf_flags"
 
     args=("${NGX_CONF_FLAGS[@]}")
-}
-
-
-# a copy of the tree, as configure writes into its own directory
-
-shadow()
-{
-    local name
-
-    mkdir -p "$tree"
-
-    for name in auto configure src conf; do
-        if [ -e "$src/$name" ]; then
-            cp -dRpu "$src/$name" "$tree/"
-        fi
-    done
 }
 
 
@@ -205,7 +180,7 @@ mkdir -p "$dir"
 exec 9>"$build/lock"
 flock 9
 
-shadow
+shadow "$src" "$tree"
 configure
 compile
 
