@@ -29,8 +29,12 @@ typedef enum {
     LLM_KEY_CUSTOM,             /* llm_cache_key instead of URI..BODY */
     LLM_KEY_VARIANT,            /* the key, then the variant's number; these
                                    alone */
-    LLM_KEY_QUESTION            /* the partition instead of BODY; then the
+    LLM_KEY_QUESTION,           /* the partition instead of BODY; then the
                                    embedder and the variant */
+    LLM_KEY_INPUTS,             /* the body without its inputs instead of
+                                   BODY */
+    LLM_KEY_INPUT               /* the key with INPUTS, then the digest of one
+                                   of them; these alone */
 } llm_key_part_e;
 
 
