@@ -36,8 +36,8 @@ static void llm_embeddings_inputs(llm_embeddings_reader_t *reader,
     const llm_scan_value_t *value);
 static void llm_embeddings_input(llm_embeddings_reader_t *reader,
     const llm_scan_value_t *value);
-static int llm_embeddings_key(EVP_MD_CTX *md, const unsigned char *base,
-    const unsigned char *digest, unsigned char *key);
+static int llm_embeddings_key(EVP_MD_CTX *md, const unsigned char **parts,
+    unsigned char *key);
 
 
 static const llm_scan_node_t  llm_ask_input =
@@ -335,16 +335,17 @@ llm_embeddings_rest(const llm_embeddings_t *ask, const llm_route_t *route,
 
 int
 llm_embeddings_keys(const llm_embeddings_t *ask, llm_str_t body,
-    const unsigned char *base, size_t from, size_t to, unsigned char *keys)
+    const unsigned char *base, const unsigned char *rest, unsigned char *keys)
 {
-    int            rc;
-    size_t         i;
-    llm_buf_t      text;
-    llm_body_t     input;
-    EVP_MD_CTX    *md;
-    llm_route_t    route;
-    llm_range_t    range;
-    llm_ignore_t   ignore;
+    int                   rc;
+    size_t                i;
+    llm_buf_t             text;
+    llm_body_t            input;
+    EVP_MD_CTX           *md;
+    llm_route_t           route;
+    llm_range_t           range;
+    llm_ignore_t          ignore;
+    const unsigned char  *parts[3];
 
     memset(&text, 0, sizeof(llm_buf_t));
     memset(&route, 0, sizeof(llm_route_t));
@@ -356,7 +357,11 @@ llm_embeddings_keys(const llm_embeddings_t *ask, llm_str_t body,
 
     rc = (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1) ? 0 : -1;
 
-    for (i = from; i < to && rc == 0; i++) {
+    parts[0] = base;
+    parts[1] = rest;
+    parts[2] = input.digest;
+
+    for (i = 0; i < ask->n && rc == 0; i++) {
 
         range = ask->inputs[i];
         text.len = 0;
@@ -373,8 +378,7 @@ llm_embeddings_keys(const llm_embeddings_t *ask, llm_str_t body,
 
         rc = llm_body_read(text.data, text.len, &route, &ignore, 0, &input)
              == LLM_REASON_NONE
-             ? llm_embeddings_key(md, base, input.digest,
-                                  keys + i * LLM_KEY_LEN)
+             ? llm_embeddings_key(md, parts, keys + i * LLM_KEY_LEN)
              : -1;
 
         llm_body_free(&input);
@@ -390,23 +394,23 @@ llm_embeddings_keys(const llm_embeddings_t *ask, llm_str_t body,
 /* parts as llm_key_add() delimits them; no thread but one may call that */
 
 static int
-llm_embeddings_key(EVP_MD_CTX *md, const unsigned char *base,
-    const unsigned char *digest, unsigned char *key)
+llm_embeddings_key(EVP_MD_CTX *md, const unsigned char **parts,
+    unsigned char *key)
 {
     int            i;
     unsigned       len;
-    unsigned char  parts[2 * (9 + LLM_KEY_LEN)], *p;
+    unsigned char  text[3 * (9 + LLM_KEY_LEN)], *p;
 
-    memset(parts, 0, sizeof(parts));
+    memset(text, 0, sizeof(text));
 
-    for (i = 0, p = parts; i < 2; i++, p += 9 + LLM_KEY_LEN) {
+    for (i = 0, p = text; i < 3; i++, p += 9 + LLM_KEY_LEN) {
         p[0] = LLM_KEY_INPUT;
         p[8] = LLM_KEY_LEN;
-        memcpy(p + 9, i ? digest : base, LLM_KEY_LEN);
+        memcpy(p + 9, parts[i], LLM_KEY_LEN);
     }
 
     return EVP_DigestInit_ex(md, NULL, NULL) == 1
-           && EVP_DigestUpdate(md, parts, sizeof(parts)) == 1
+           && EVP_DigestUpdate(md, text, sizeof(text)) == 1
            && EVP_DigestFinal_ex(md, key, &len) == 1
            ? 0 : -1;
 }

@@ -74,13 +74,14 @@ int llm_embeddings_rest(const llm_embeddings_t *ask,
     unsigned char *digest);
 
 /*
- * The keys of the inputs from one on to before another, LLM_KEY_LEN bytes each
- * in a list of all; "base" is the key of all the rest.  Nothing is kept
- * between calls, so that threads may call it at once.  0, or -1.
+ * The keys of all inputs, LLM_KEY_LEN bytes each: "base" is the key of what
+ * does not stand in the body, "rest" that digest.  Nothing is kept between
+ * calls, so that threads may call it at once.  0, or -1.
  */
 
 int llm_embeddings_keys(const llm_embeddings_t *ask, llm_str_t body,
-    const unsigned char *base, size_t from, size_t to, unsigned char *keys);
+    const unsigned char *base, const unsigned char *rest,
+    unsigned char *keys);
 
 /* for each input the first one of the same key; 0, or -1 */
 
@@ -150,6 +151,11 @@ int llm_embeddings_cut_feed(llm_embeddings_cut_t *cut,
 
 int llm_embeddings_cut_end(llm_embeddings_cut_t *cut,
     llm_embeddings_copy_pt copy, void *data, const uint32_t *weights);
+
+/* 0 where the answer is of this shape */
+
+int llm_embeddings_cut_compare(const llm_embeddings_cut_t *cut,
+    const unsigned char *shape);
 
 /* the tokens of all inputs, or of one; -1: not told */
 

@@ -32,6 +32,14 @@ static int llm_merge_list(llm_embeddings_merge_t *merge,
     llm_embeddings_piece_t *piece);
 
 
+int
+llm_embeddings_cut_compare(const llm_embeddings_cut_t *cut,
+    const unsigned char *shape)
+{
+    return memcmp(cut->shape, shape, LLM_EMBEDDINGS_SHAPE);
+}
+
+
 int64_t
 llm_embeddings_cut_tokens(const llm_embeddings_cut_t *cut)
 {

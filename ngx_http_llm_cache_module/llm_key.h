@@ -31,10 +31,9 @@ typedef enum {
                                    alone */
     LLM_KEY_QUESTION,           /* the partition instead of BODY; then the
                                    embedder and the variant */
-    LLM_KEY_INPUTS,             /* the body without its inputs instead of
-                                   BODY */
-    LLM_KEY_INPUT               /* the key with INPUTS, then the digest of one
-                                   of them; these alone */
+    LLM_KEY_INPUT               /* the key without BODY, the digests of the
+                                   body without inputs and of one of them;
+                                   these alone */
 } llm_key_part_e;
 
 
