@@ -293,8 +293,8 @@ llm_embeddings_input(llm_embeddings_reader_t *reader,
 
     ask->inputs[ask->n].start = value->start;
     ask->inputs[ask->n].end = value->end;
-    ask->weights[ask->n] = weight < UINT32_MAX ? (uint32_t) weight
-                                               : UINT32_MAX;
+    ask->weights[ask->n] = weight < LLM_EMBEDDINGS_WEIGHT
+                           ? (uint32_t) weight : LLM_EMBEDDINGS_WEIGHT;
     ask->n++;
 }
 

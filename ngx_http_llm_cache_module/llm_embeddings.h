@@ -29,6 +29,9 @@
 /* inputs of one call */
 #define LLM_EMBEDDINGS_MAX      2048
 
+/* of an input; more is taken for this */
+#define LLM_EMBEDDINGS_WEIGHT   (1u << 20)
+
 /* lists of an answer that have an element for each input */
 #define LLM_EMBEDDINGS_LISTS    7
 
@@ -144,9 +147,9 @@ int llm_embeddings_cut_feed(llm_embeddings_cut_t *cut,
  * The answer has come to its end, and can be read again: 0, or -1 where it is
  * not one with a vector for each input, all of one kind.
  *
- * The tokens are those of all inputs; each gets a part by its weight, so that
- * all parts add up to what was told.  With tokens as weights that count the
- * same, and where there is but one input, they are exact.
+ * The tokens are those of all inputs; each gets a part by its weight, of which
+ * LLM_EMBEDDINGS_WEIGHT is the most, so that all parts add up to what was told.
+ * With tokens as weights, and where there is but one input, they are exact.
  */
 
 int llm_embeddings_cut_end(llm_embeddings_cut_t *cut,

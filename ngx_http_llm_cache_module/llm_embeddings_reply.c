@@ -690,30 +690,37 @@ llm_reply_complete(llm_embeddings_cut_t *cut)
 }
 
 
-/* rounded so that the parts of all inputs up to any one are at most 1 off */
+/*
+ * Tokens beyond the weights are some of each input.  Where there are fewer,
+ * an input has at least one, and of the others as many as by its weight.
+ */
 
 static void
 llm_reply_share(llm_embeddings_cut_t *cut, const uint32_t *weights)
 {
+    int       by_weight;
     size_t    i;
-    uint64_t  sum, whole, before, now;
+    uint64_t  all, sum, rest, seen, before, now;
 
-    for (i = 0, whole = 0; i < cut->n; i++) {
-        whole += weights[i];
+    all = cut->tokens > 0 ? (uint64_t) cut->tokens : 0;
+
+    for (i = 0, sum = 0; i < cut->n; i++) {
+        sum += weights[i];
     }
 
-    for (i = 0, sum = 0, before = 0; i < cut->n; i++) {
+    by_weight = all < sum;
 
-        sum += whole ? weights[i] : 1;
+    rest = !by_weight ? all - sum : all >= cut->n ? all - cut->n : all;
 
-        /* below 2^31 times 2^43 */
+    for (i = 0, seen = 0, now = 0; i < cut->n; i++) {
 
-        now = (uint64_t) ((unsigned __int128) (cut->tokens > 0 ? cut->tokens
-                                                               : 0)
-                          * sum / (whole ? whole : cut->n));
+        seen += weights[i];
+        before = now;
+
+        now = by_weight ? rest * seen / sum : rest * (i + 1) / cut->n;
 
         cut->costs[i] = (uint32_t) (now - before);
-        before = now;
+        cut->costs[i] += !by_weight ? weights[i] : all >= cut->n;
     }
 }
 

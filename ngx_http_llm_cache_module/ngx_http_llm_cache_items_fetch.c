@@ -171,9 +171,12 @@ ngx_http_llm_cache_fetch_headers(ngx_http_request_t *sr, off_t len)
 
     ngx_memzero(&length, sizeof(ngx_table_elt_t));
 
-    length.hash = 1;
-    ngx_str_set(&length.key, "Content-Length");
+    /* the hash is what the proxy modules know the header by */
+
     length.lowcase_key = (u_char *) "content-length";
+    length.hash = ngx_hash_key(length.lowcase_key,
+                               sizeof("content-length") - 1);
+    ngx_str_set(&length.key, "Content-Length");
 
     length.value.data = ngx_pnalloc(sr->pool, NGX_OFF_T_LEN + 1);
     if (length.value.data == NULL) {

@@ -42,6 +42,7 @@ sub words {
     my ($input) = @_;
 
     return scalar @$input if ref $input eq 'ARRAY';
+    return 0 if !defined $input;
     return 1 if ref $input;
 
     my @words = split ' ', $input;
