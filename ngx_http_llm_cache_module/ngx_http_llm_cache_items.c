@@ -370,6 +370,13 @@ ngx_http_llm_cache_items_lookup(ngx_http_request_t *r,
 
     items = ctx->items;
 
+    /* a call that has followed another one looks for what that one got */
+
+    if (items && items->failures != ctx->failures && !items->failed) {
+        items->failures = ctx->failures;
+        items->whole = 0;
+    }
+
     if (items == NULL || items->whole) {
         return NGX_DECLINED;
     }

@@ -104,6 +104,7 @@ struct ngx_http_llm_cache_items_s {
     ngx_uint_t                   n;
 
     ngx_uint_t                   next;       /* input */
+    ngx_uint_t                   failures;   /* of flights, when it began */
     ngx_uint_t                   distinct;
     ngx_uint_t                   fresh;
     ngx_uint_t                   stale;
@@ -120,6 +121,7 @@ struct ngx_http_llm_cache_items_s {
     llm_embeddings_merge_t       merge;
     llm_embeddings_table_t       place;      /* of one input's own record */
     ngx_http_llm_cache_cursor_t  cursor;
+    ngx_http_llm_cache_cursor_t  begin;      /* where it may go back to */
     size_t                       shift;      /* of the body in it */
     ngx_uint_t                   opened;     /* that input, and 1 */
     ngx_pool_t                  *pool;       /* of what is unpacked */

@@ -600,7 +600,7 @@ ngx_http_llm_cache_items_element(ngx_http_request_t *r,
     ngx_http_llm_cache_item_t    *item;
     ngx_http_llm_cache_items_t   *items;
     ngx_http_llm_cache_reply_t   *reply;
-    ngx_http_llm_cache_cursor_t  *cursor;
+    ngx_http_llm_cache_cursor_t   begin, *cursor;
 
     items = ctx->items;
     i = items->first[piece->input];
@@ -614,12 +614,9 @@ ngx_http_llm_cache_items_element(ngx_http_request_t *r,
 
         part = llm_embeddings_part(&place, piece->after);
         cursor = &reply->cursor;
+        begin.chunk = reply->chunks;
+        begin.offset = 0;
         shift = 0;
-
-        if (cursor->chunk == NULL || part.start < cursor->offset) {
-            cursor->chunk = reply->chunks;
-            cursor->offset = 0;
-        }
 
     } else {
 
@@ -630,11 +627,18 @@ ngx_http_llm_cache_items_element(ngx_http_request_t *r,
         part = llm_embeddings_part(&items->place.lists[piece->list],
                                    piece->after);
         cursor = &items->cursor;
+        begin = items->begin;
         shift = items->shift;
     }
 
     start = part.start + shift;
     end = part.end + shift;
+
+    /* an input may stand there twice, and an answer in any order */
+
+    if (cursor->chunk == NULL || start < cursor->offset) {
+        *cursor = begin;
+    }
 
     while (start < end) {
 
@@ -683,8 +687,8 @@ ngx_http_llm_cache_items_open(ngx_http_request_t *r,
     }
 
     items->shift = LLM_RECORD_HEAD + rec.meta_len;
-    items->cursor.chunk = node->chunks;
-    items->cursor.offset = 0;
+    items->begin.chunk = node->chunks;
+    items->begin.offset = 0;
 
     if (rec.coding != LLM_CODING_IDENTITY) {
 
@@ -701,13 +705,14 @@ ngx_http_llm_cache_items_open(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        items->cursor.chunk = chunk;
-        items->cursor.offset = items->shift;
+        items->begin.chunk = chunk;
+        items->begin.offset = items->shift;
 
         *work += NGX_HTTP_LLM_CACHE_SEND_UNPACK
                  + rec.body_len / NGX_HTTP_LLM_CACHE_SEND_UNPACKED * 4;
     }
 
+    items->cursor = items->begin;
     items->opened = i + 1;
 
     return NGX_OK;
