@@ -23,12 +23,12 @@ my $nginx = nginx(workers => 2, allow => qr/exited on signal 9/, http => 'llm_ca
         proxy_pass http://llm/;
     }
     location /stale/ {
-        llm_cache_valid 1s;
+        llm_cache_valid $http_x_valid;
         llm_cache_use_stale error timeout http_500 http_429;
         proxy_pass http://llm/;
     }
     location /updating/ {
-        llm_cache_valid 1s;
+        llm_cache_valid $http_x_valid;
         llm_cache_use_stale updating http_500;
         llm_cache_background_update on;
         proxy_pass http://llm/;
@@ -36,6 +36,8 @@ my $nginx = nginx(workers => 2, allow => qr/exited on signal 9/, http => 'llm_ca
 END
 
 my $serial = 0;
+my @BRIEF = (headers => { 'X-Valid' => '1s' });
+my @LONG = (headers => { 'X-Valid' => '1h' });
 
 sub call { my ($inputs, %option) = @_;
     return $nginx->post(embed_call('openai', $inputs, %option)) }
@@ -148,7 +150,7 @@ is(call(['k', 'l 1', 'l 2'])->cache, 'HIT', 'dying: as before');
 # stale vectors
 
 my @s = ('s 1', 's 2');
-my $old = call(\@s, prefix => '/stale');
+my $old = call(\@s, prefix => '/stale', @BRIEF);
 
 pause(2.1);
 
@@ -166,30 +168,31 @@ is(call([@s, 's 3'], prefix => '/stale', mock => { status => 500 })->status,
 is(call(\@s, prefix => '/stale', mock => { status => 404 })->status, 404,
     'stale: not for all errors');
 
-my $renewed = call(\@s, prefix => '/stale');
+my $renewed = call(\@s, prefix => '/stale', @LONG);
 
 is($renewed->cache, 'EXPIRED', 'stale: fetched anew');
 like($renewed->header('Cache-Status'), qr/fwd=stale/, 'stale: Cache-Status');
 is_deeply([embed_asked($mock->last_request)], \@s, 'stale: both of them');
 is(call(\@s, prefix => '/stale')->cache, 'HIT', 'stale: fresh again');
 
+call(['s 4'], prefix => '/stale', @BRIEF);
 pause(2.1);
-call(['s 1'], prefix => '/stale');
-is(call(\@s, prefix => '/stale')->cache, 'PARTIAL', 'stale: one of them');
-is_deeply([embed_asked($mock->last_request)], ['s 2'],
+is(call(['s 1', 's 4'], prefix => '/stale', @LONG)->cache, 'PARTIAL',
+    'stale: one of them');
+is_deeply([embed_asked($mock->last_request)], ['s 4'],
     'stale: is asked for');
 
 # while they are fetched
 
 my @u = ('u 1', 'u 2');
 
-call(\@u, prefix => '/updating');
+call(\@u, prefix => '/updating', @BRIEF);
 pause(2.1);
 
 my ($first, $second) = map { $nginx->client } 1, 2;
 
 $first->send($nginx->request_text(embed_call('openai', \@u,
-    prefix => '/updating', mock => { gate => 'update' })));
+    prefix => '/updating', @BRIEF, mock => { gate => 'update' })));
 ok($mock->wait_for(sub { $mock->waiting('update') }), 'updating: a call');
 $second->send($nginx->request_text(embed_call('openai', \@u,
     prefix => '/updating')));
@@ -204,7 +207,7 @@ $_->close for $first, $second;
 
 pause(2.1);
 
-my $one = call(['u 1'], prefix => '/updating');
+my $one = call(['u 1'], prefix => '/updating', @LONG);
 
 is($one->cache, 'UPDATING', 'one input: refreshed in the background');
 ok($nginx->wait_until(sub { call(['u 1'], prefix => '/updating')->cache eq
