@@ -3,8 +3,8 @@
  * of it, an answer cut into answers to one input each, and these put together
  * to the answer of another call.
  *
- * Read: OpenAI's "input" (a string, strings, tokens, lists of tokens), Cohere's
- * "texts", Gemini's "requests", Ollama's "input".  Whatever is not understood
+ * Read: OpenAI's and Ollama's "input" (a string, strings, tokens, lists of
+ * tokens), Cohere's "texts", Gemini's "requests".  Whatever is not understood
  * in full is not cut.
  *
  * https://platform.openai.com/docs/api-reference/embeddings
@@ -147,8 +147,8 @@ int llm_embeddings_cut_feed(llm_embeddings_cut_t *cut,
  * The answer has come to its end, and can be read again: 0, or -1 where it is
  * not one with a vector for each input, all of one kind.
  *
- * The tokens are those of all inputs; each gets a part by its weight, of which
- * LLM_EMBEDDINGS_WEIGHT is the most, so that all parts add up to what was told.
+ * The tokens are those of all inputs; each gets a part by its weight, which is
+ * at most LLM_EMBEDDINGS_WEIGHT, so that all parts add up to what was told.
  * With tokens as weights, and where there is but one input, they are exact.
  */
 

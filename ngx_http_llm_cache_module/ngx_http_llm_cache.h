@@ -415,7 +415,7 @@ ngx_int_t ngx_http_llm_cache_filter_init(ngx_conf_t *cf);
 llm_reason_e ngx_http_llm_cache_gate_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
-/* ngx_http_llm_cache_items.c */
+/* ngx_http_llm_cache_items_read.c */
 
 char *ngx_http_llm_cache_embeddings(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -425,15 +425,19 @@ ngx_int_t ngx_http_llm_cache_items_begin(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_items_learnt(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items);
+
+/* ngx_http_llm_cache_items.c */
+
 /*
  * Serves a call whose inputs are there, or some of them.  NGX_DECLINED: it
  * goes on as it came; NGX_AGAIN: the request waits; else the response's code.
  */
 ngx_int_t ngx_http_llm_cache_items_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-/* how it goes on */
+/* whether it goes on as its client's alone */
 ngx_uint_t ngx_http_llm_cache_items_failed(ngx_http_llm_cache_items_t *items);
-/* the answer to a call that went upstream as it came, to be stored by inputs */
+/* the answer to a call that went upstream as it came is stored by inputs */
 void ngx_http_llm_cache_items_expect(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx,
@@ -442,7 +446,6 @@ void ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx,
 void ngx_http_llm_cache_items_go_on(ngx_http_llm_cache_ctx_t *ctx);
 /* whether it has been stored */
 ngx_uint_t ngx_http_llm_cache_items_stored(ngx_http_llm_cache_items_t *items);
-void ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items);
 
 /* ngx_http_llm_cache_items_reply.c */
 

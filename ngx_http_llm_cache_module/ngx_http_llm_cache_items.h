@@ -175,8 +175,15 @@ ngx_int_t ngx_http_llm_cache_items_send(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_items_drained(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
+/* ngx_http_llm_cache_items_read.c */
+
+/* holds none of them any more */
+void ngx_http_llm_cache_items_release(ngx_http_llm_cache_items_t *items);
+
 /* ngx_http_llm_cache_items.c */
 
+/* of the event that later() posts */
+void ngx_http_llm_cache_items_handler(ngx_event_t *ev);
 /* goes on with what is to be done next */
 void ngx_http_llm_cache_items_wake(ngx_http_request_t *r);
 /* the same in a round to come */

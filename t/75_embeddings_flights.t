@@ -11,7 +11,8 @@ use LLMTest::Embeddings;
 
 my $mock = mock();
 
-my $nginx = nginx(workers => 2, allow => qr/exited on signal 9/, http => 'llm_cache_zone zone=a:16m;'
+my $nginx = nginx(workers => 2, allow => qr/exited on signal 9/,
+    http => 'llm_cache_zone zone=a:16m;'
     . 'llm_cache_zone zone=b:16m max_entry=2k;', server => <<'END');
     llm_cache on zone=a;
     location /alone/ {
