@@ -330,7 +330,7 @@ ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
         n = hit || ctx->status == NGX_HTTP_LLM_CACHE_SHARED
                 ? ngx_max(ctx->prompt_tokens, 0)
                   + ngx_max(ctx->completion_tokens, 0)
-                : 0;
+                : ngx_max(ctx->saved_tokens, 0);
         break;
     }
 

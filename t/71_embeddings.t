@@ -150,7 +150,8 @@ for my $api (embed_apis()) {
     if ($api ne 'gemini') {
         is(embed_billed($partial->json), 6, "$api, some: usage of all");
         is(saved($partial), 4, "$api, some: what was saved");
-        is($nginx->logged($partial)->{prompt_tokens}, 6, "$api, some: logged");
+        is_deeply([@{$nginx->logged($partial)}{qw(prompt_tokens
+            saved_tokens)}], [6, 4], "$api, some: logged");
     }
 
     my ($all) = asks("$api, then", $api,
