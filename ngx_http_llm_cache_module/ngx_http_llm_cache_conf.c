@@ -183,14 +183,22 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
-    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF) {
+    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
+        && (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
+            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->enable == NGX_HTTP_LLM_CACHE_OBSERVE) {
+        conf->zone->observed.used = 1;
+    }
+
+    if (ngx_http_llm_cache_serving(conf)) {
 
         ngx_http_llm_cache_body_buffer(cf, conf);
 
-        if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
-            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK
-            || ngx_http_llm_cache_use_redis(cf, conf) != NGX_CONF_OK)
-        {
+        if (ngx_http_llm_cache_use_redis(cf, conf) != NGX_CONF_OK) {
             return NGX_CONF_ERROR;
         }
     }
@@ -244,7 +252,7 @@ ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_conf_merge_uint_value(conf->variants, prev->variants, 1);
     ngx_conf_merge_uint_value(conf->stream_rate, prev->stream_rate, 0);
 
-    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
+    if (ngx_http_llm_cache_serving(conf)
         && conf->background_update
         && !(conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING))
     {

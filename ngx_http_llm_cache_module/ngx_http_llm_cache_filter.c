@@ -75,6 +75,10 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
 
     ngx_http_llm_cache_restore_encodings(ctx);
 
+    if (ctx->observed) {
+        ngx_http_llm_cache_observe_head(ctx);
+    }
+
     if (!ctx->gone && ngx_http_llm_cache_fall_back(r, ctx) == NGX_ERROR) {
         return NGX_ERROR;
     }
@@ -246,7 +250,8 @@ ngx_http_llm_cache_gate(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     }
 
     if (r->headers_out.content_encoding
-        && r->headers_out.content_encoding->value.len)
+        && r->headers_out.content_encoding->value.len
+        && !ngx_http_llm_cache_observe_unpacks(r, ctx))
     {
         return LLM_REASON_RESPONSE_ENCODING;
     }
