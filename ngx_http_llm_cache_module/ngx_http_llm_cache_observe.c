@@ -233,6 +233,8 @@ ngx_http_llm_cache_observe_look(ngx_http_request_t *r,
 
     if (ob->ways[0].status == NGX_HTTP_LLM_CACHE_HIT) {
         ctx->reason = LLM_REASON_NONE;
+        ctx->prompt_tokens = ob->ways[0].answer.prompt_tokens;
+        ctx->completion_tokens = ob->ways[0].answer.completion_tokens;
     }
 
     /* the upstream would not have been asked */
