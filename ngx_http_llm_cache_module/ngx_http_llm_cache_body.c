@@ -95,10 +95,11 @@ static llm_reason_e
 ngx_http_llm_cache_text(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     ngx_str_t *text, ngx_uint_t *copied)
 {
+    *copied = 0;
+
     if (ctx->observed && ctx->observed->text.len) {
         text->data = ctx->observed->text.data;
         text->len = ctx->observed->text.len;
-        *copied = 0;
 
         return LLM_REASON_NONE;
     }

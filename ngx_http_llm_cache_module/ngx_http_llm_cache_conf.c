@@ -10,6 +10,8 @@
 #define NGX_HTTP_LLM_CACHE_BUFFER      (1024 * 1024)
 
 
+static char *ngx_http_llm_cache_turn_on(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *conf);
 static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *prev,
     ngx_http_llm_cache_loc_conf_t *conf);
@@ -184,26 +186,33 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
     if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
-        && (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
-            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK))
+        && ngx_http_llm_cache_turn_on(cf, conf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_llm_cache_semantic_merge(cf, prev, conf);
+}
+
+
+static char *
+ngx_http_llm_cache_turn_on(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *conf)
+{
+    if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
+        || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
 
     if (conf->enable == NGX_HTTP_LLM_CACHE_OBSERVE) {
         conf->zone->observed.used = 1;
+        return NGX_CONF_OK;
     }
 
-    if (ngx_http_llm_cache_serving(conf)) {
+    ngx_http_llm_cache_body_buffer(cf, conf);
 
-        ngx_http_llm_cache_body_buffer(cf, conf);
-
-        if (ngx_http_llm_cache_use_redis(cf, conf) != NGX_CONF_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return ngx_http_llm_cache_semantic_merge(cf, prev, conf);
+    return ngx_http_llm_cache_use_redis(cf, conf);
 }
 
 

@@ -26,7 +26,8 @@ sub conf {
     return (format => $VARIABLES, level => 'notice', %more);
 }
 
-sub zone { my ($nginx) = @_; return $nginx->get('/cache-api')->json->{zones}[0] }
+sub zone { my ($nginx) = @_;
+    return $nginx->get('/cache-api')->json->{zones}[0] }
 
 # those that there were
 
@@ -146,7 +147,8 @@ cmp_ok(keys %{$series{on}}, '>', 8, 'which are many');
 
 my %logged = map { my $how = $_; $how => [map {
     $_->{$how eq 'on' ? 'status' : 'observed'} . " $_->{reason} $_->{key}" }
-    grep { $_->{uri} ne '/cache-api' } $server{$how}->access_log] } qw(on observe);
+    grep { $_->{uri} ne '/cache-api' } $server{$how}->access_log] }
+    qw(on observe);
 
 is_deeply($logged{observe}, $logged{on}, 'the same for each request');
 is((grep { length "$_->{status}$_->{tier}" || $_->{saved_tokens}
@@ -180,8 +182,8 @@ for my $scope (qw(location credentials shared)) {
     my %sum;
 
     for (split /\n/, $metrics) {
-        my ($name, $labels, $value) = /^llm_cache_observed_(\w+)\{(.*)\} (\S+)$/
-            or next;
+        my ($name, $labels, $value)
+            = /^llm_cache_observed_(\w+)\{(.*)\} (\S+)$/ or next;
         my %label = $labels =~ /(\w+)="([^"]*)"/g;
 
         next if ($label{scope} // '') ne $scope;

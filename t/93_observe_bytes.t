@@ -310,7 +310,8 @@ for my $request (@requests) {
         }
 
         isnt($sent{without}, '', "$name, $round: there is a response");
-        ok(joined($sent{observe}) eq joined($sent{without}), "$name, $round: response")
+        ok(joined($sent{observe}) eq joined($sent{without}),
+            "$name, $round: response")
             or diag(substr($sent{without}, 0, 600), "\n---\n",
                 substr($sent{observe}, 0, 600));
         ok(joined($seen{observe}) eq joined($seen{without}),

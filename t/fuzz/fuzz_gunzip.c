@@ -71,7 +71,7 @@ fuzz_read(const unsigned char *data, size_t n, size_t step, fuzz_out_t *out)
 }
 
 
-/* 2 with the bytes where it is one whole and sound body, else something else */
+/* 2 with the bytes of one whole and sound body, else something else */
 
 static int
 fuzz_zlib(const unsigned char *data, size_t n, fuzz_out_t *out)
