@@ -901,11 +901,10 @@ ngx_http_llm_cache_metric_number(u_char *p, uint64_t n, uint64_t unit)
         return p;
     }
 
-    *p++ = '.';
+    p = ngx_sprintf(p, ".%09uL", rest * (1000000000 / unit));
 
-    for (unit /= 10; rest && unit; unit /= 10) {
-        *p++ = (u_char) ('0' + rest / unit);
-        rest %= unit;
+    while (p[-1] == '0') {
+        p--;
     }
 
     return p;
