@@ -34,6 +34,7 @@
     _(NO_MEMORY, "no_memory")                                                 \
     _(UNREAD, "unread")                                                       \
     /* the request was not answered from the cache by request */              \
+    _(VERIFY, "verify")                                                       \
     _(CLIENT, "client")                                                       \
     _(OPERATOR, "operator")                                                   \
     /* the answer was not stored */                                           \

@@ -16,9 +16,14 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  4
+#define LLM_RECORD_VERSION  5
 #define LLM_RECORD_HEAD     100
 #define LLM_RECORD_NO_MARK  UINT32_MAX
+
+/* a byte of the head, and the bit of it that is rec->barred: it may be set in
+   a record that others read */
+#define LLM_RECORD_AT_FLAGS  7
+#define LLM_RECORD_BARRED    0x10
 
 
 typedef struct {
@@ -49,6 +54,11 @@ typedef struct {
     unsigned              mark_empty:1;
     unsigned              has_usage:1;
     unsigned              usage_asked:1;     /* the request asked for it */
+    unsigned              tools:1;           /* it calls some */
+    unsigned              barred:1;          /* it answers no other question */
+    unsigned              split:1;           /* it took the place of one of
+                                                which its form could not be
+                                                made */
 } llm_record_t;
 
 
@@ -58,7 +68,9 @@ typedef enum {
     LLM_META_HEADER_NAME,                    /* followed by its value */
     LLM_META_HEADER_VALUE,
     LLM_META_PARTITION,                      /* of the question */
-    LLM_META_QUESTION                        /* that it answers */
+    LLM_META_QUESTION,                       /* that it answers */
+    LLM_META_EMBEDDER,                       /* of the question, */
+    LLM_META_VECTOR                          /* which gave it this one */
 } llm_meta_e;
 
 
