@@ -55,6 +55,16 @@ static void ngx_http_llm_cache_metric_lookup(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_histogram_of(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_observed_requests(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_observed_tokens(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_observed_parts(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_observed_room(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_observed_counter(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 static void ngx_http_llm_cache_metric_redis_up(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_redis_counter(
@@ -74,6 +84,11 @@ static void ngx_http_llm_cache_metric_named(ngx_http_llm_cache_metrics_t *m,
     ngx_http_llm_cache_family_t *family);
 static void ngx_http_llm_cache_metric_series(ngx_http_llm_cache_metrics_t *m,
     size_t offset, uint64_t unit, const char *label, const char *value);
+static void ngx_http_llm_cache_metric_ways(ngx_http_llm_cache_metrics_t *m,
+    size_t offset, uint64_t unit, const char *label, const char *value);
+static void ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
+    ngx_http_llm_cache_series_t *series, const char *scope, const char *label,
+    const char *value, ngx_atomic_uint_t n, uint64_t unit);
 static void ngx_http_llm_cache_metric_histogram(
     ngx_http_llm_cache_metrics_t *m, ngx_http_llm_cache_histogram_e h,
     const char *tier);
@@ -101,6 +116,10 @@ static void ngx_http_llm_cache_metric_add(ngx_http_llm_cache_metrics_t *m,
 
 #define NGX_HTTP_LLM_CACHE_IN_SERIES(member)                                  \
     offsetof(ngx_http_llm_cache_series_t, member)
+
+
+#define NGX_HTTP_LLM_CACHE_IN_OBSERVED(member)                                \
+    offsetof(ngx_http_llm_cache_observed_stat_t, member)
 
 
 static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
@@ -197,6 +216,68 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
     { "llm_cache_lifetime_seconds", "histogram",
       "Lifetime of answers when they were stored.",
       ngx_http_llm_cache_metric_histogram_of, NGX_HTTP_LLM_CACHE_LIFETIME },
+
+    { "llm_cache_observed_requests", "counter",
+      "Observed requests by what the cache would have done.",
+      ngx_http_llm_cache_metric_observed_requests, 0 },
+
+    { "llm_cache_observed_bypass", "counter",
+      "Observed requests that would not have been looked up, by reason.",
+      ngx_http_llm_cache_metric_reasons,
+      NGX_HTTP_LLM_CACHE_STAT(observed_bypass) },
+
+    { "llm_cache_observed_refused", "counter",
+      "Observed answers that would not have been stored, by reason.",
+      ngx_http_llm_cache_metric_reasons,
+      NGX_HTTP_LLM_CACHE_STAT(observed_refused) },
+
+    { "llm_cache_observed_saved_tokens", "counter",
+      "Tokens that the cache would have saved.",
+      ngx_http_llm_cache_metric_observed_tokens,
+      NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved) },
+
+    { "llm_cache_observed_fetched_tokens", "counter",
+      "Tokens of answers that would have been fetched and stored.",
+      ngx_http_llm_cache_metric_observed_tokens,
+      NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched) },
+
+    { "llm_cache_observed_saved_cost", "counter",
+      "What these saved tokens cost, by llm_cache_price.",
+      ngx_http_llm_cache_metric_observed_parts,
+      NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.cost) },
+
+    { "llm_cache_observed_fetched_cost", "counter",
+      "What these fetched tokens cost, by llm_cache_price.",
+      ngx_http_llm_cache_metric_observed_parts,
+      NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.cost) },
+
+    { "llm_cache_observed_saved_seconds", "counter",
+      "Upstream time that the cache would have saved.",
+      ngx_http_llm_cache_metric_observed_parts,
+      NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.msec) },
+
+    { "llm_cache_observed_fetched_seconds", "counter",
+      "Upstream time of answers that would have been fetched and stored.",
+      ngx_http_llm_cache_metric_observed_parts,
+      NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.msec) },
+
+    { "llm_cache_observed_entries", "gauge",
+      "Answers that the zone would hold, and evicted ones that are known of.",
+      ngx_http_llm_cache_metric_observed_room, 0 },
+
+    { "llm_cache_observed_memory_bytes", "gauge",
+      "Memory that these answers would take.",
+      ngx_http_llm_cache_metric_observed_room, 1 },
+
+    { "llm_cache_observed_evictions", "counter",
+      "Answers that the zone would have dropped to make room.",
+      ngx_http_llm_cache_metric_observed_counter,
+      NGX_HTTP_LLM_CACHE_STAT(observed_evicted) },
+
+    { "llm_cache_observed_lost_hits", "counter",
+      "Look-ups that a larger zone would have answered.",
+      ngx_http_llm_cache_metric_observed_counter,
+      NGX_HTTP_LLM_CACHE_STAT(observed_lost) },
 
     { "llm_cache_redis_up", "gauge",
       "Whether the worker that answers can ask Redis.",
@@ -389,19 +470,164 @@ ngx_http_llm_cache_metric_series(ngx_http_llm_cache_metrics_t *m,
 
         series = &m->zone->stat->series[i];
 
-        if (!ngx_http_llm_cache_series_used(series)) {
+        if (ngx_http_llm_cache_series_used(series)) {
+            ngx_http_llm_cache_metric_sample(m, series, NULL, label, value,
+                               *(ngx_atomic_t *) ((char *) series + offset),
+                               unit);
+        }
+    }
+}
+
+
+/* a counter of each scope of each series that was observed */
+
+static void
+ngx_http_llm_cache_metric_ways(ngx_http_llm_cache_metrics_t *m,
+    size_t offset, uint64_t unit, const char *label, const char *value)
+{
+    char                         *way;
+    ngx_uint_t                    i, k;
+    ngx_http_llm_cache_series_t  *series;
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_SERIES; i++) {
+
+        series = &m->zone->stat->series[i];
+
+        if (!ngx_http_llm_cache_series_observed(series)) {
             continue;
         }
 
+        for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
+
+            way = (char *) &series->observed[k];
+
+            ngx_http_llm_cache_metric_sample(m, series,
+                                       ngx_http_llm_cache_observed_scopes[k],
+                                       label, value,
+                                       *(ngx_atomic_t *) (way + offset),
+                                       unit);
+        }
+    }
+}
+
+
+static void
+ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
+    ngx_http_llm_cache_series_t *series, const char *scope, const char *label,
+    const char *value, ngx_atomic_uint_t n, uint64_t unit)
+{
+    ngx_http_llm_cache_metric_begin(m, "_total");
+    ngx_http_llm_cache_metric_label(m, "location", series->location,
+                                    series->location_len);
+    ngx_http_llm_cache_metric_label(m, "model", series->model,
+                                    series->model_len);
+    ngx_http_llm_cache_metric_word(m, "scope", scope);
+    ngx_http_llm_cache_metric_word(m, label, value);
+    ngx_http_llm_cache_metric_end(m, n, unit);
+}
+
+
+static void
+ngx_http_llm_cache_metric_observed_requests(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_uint_t  i;
+
+    static const ngx_uint_t  statuses[] = {
+        NGX_HTTP_LLM_CACHE_HIT, NGX_HTTP_LLM_CACHE_MISS,
+        NGX_HTTP_LLM_CACHE_BYPASS, NGX_HTTP_LLM_CACHE_EXPIRED,
+        NGX_HTTP_LLM_CACHE_SHARED
+    };
+
+    for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        ngx_http_llm_cache_metric_ways(m,
+                  NGX_HTTP_LLM_CACHE_IN_OBSERVED(requests)
+                  + statuses[i] * sizeof(ngx_atomic_t), 1, "status",
+                  (char *) ngx_http_llm_cache_status_word(statuses[i])->data);
+    }
+}
+
+
+static void
+ngx_http_llm_cache_metric_observed_tokens(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_http_llm_cache_metric_ways(m,
+                      data + offsetof(ngx_http_llm_cache_sum_t, prompt_tokens),
+                      1, "kind", "prompt");
+    ngx_http_llm_cache_metric_ways(m,
+                  data + offsetof(ngx_http_llm_cache_sum_t, completion_tokens),
+                  1, "kind", "completion");
+}
+
+
+static void
+ngx_http_llm_cache_metric_observed_parts(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    uint64_t  unit;
+
+    unit = data == NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.msec)
+           || data == NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.msec)
+           ? 1000 : 1000000000;
+
+    ngx_http_llm_cache_metric_ways(m, data, unit, NULL, NULL);
+}
+
+
+/* entries or bytes */
+
+static void
+ngx_http_llm_cache_metric_observed_room(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_uint_t                            k, evicted;
+    ngx_http_llm_cache_observed_gauges_t  gauges;
+
+    if (!m->zone->observed.used) {
+        return;
+    }
+
+    for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
+
+        ngx_http_llm_cache_observed_gauges(&m->zone->observed, k, &gauges);
+
+        for (evicted = 0; evicted < 2; evicted++) {
+
+            ngx_http_llm_cache_metric_begin(m, "");
+            ngx_http_llm_cache_metric_word(m, "scope",
+                                       ngx_http_llm_cache_observed_scopes[k]);
+            ngx_http_llm_cache_metric_word(m, "state",
+                                           evicted ? "evicted" : "held");
+            ngx_http_llm_cache_metric_end(m,
+                  data ? evicted ? gauges.evicted_bytes : gauges.bytes
+                       : evicted ? gauges.evicted_entries : gauges.entries, 1);
+        }
+    }
+}
+
+
+/* by scope */
+
+static void
+ngx_http_llm_cache_metric_observed_counter(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_uint_t     k;
+    ngx_atomic_t  *counts;
+
+    if (!m->zone->observed.used) {
+        return;
+    }
+
+    counts = (ngx_atomic_t *) ((char *) m->zone->stat + data);
+
+    for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
+
         ngx_http_llm_cache_metric_begin(m, "_total");
-        ngx_http_llm_cache_metric_label(m, "location", series->location,
-                                        series->location_len);
-        ngx_http_llm_cache_metric_label(m, "model", series->model,
-                                        series->model_len);
-        ngx_http_llm_cache_metric_word(m, label, value);
-        ngx_http_llm_cache_metric_end(m,
-                            *(ngx_atomic_t *) ((char *) series + offset),
-                            unit);
+        ngx_http_llm_cache_metric_word(m, "scope",
+                                       ngx_http_llm_cache_observed_scopes[k]);
+        ngx_http_llm_cache_metric_end(m, counts[k], 1);
     }
 }
 
@@ -757,13 +983,11 @@ ngx_http_llm_cache_metric_number(u_char *p, uint64_t n, uint64_t unit)
         return p;
     }
 
-    *p++ = '.';
+    p = ngx_sprintf(p, ".%09uL", rest * (1000000000 / unit));
 
-    do {
-        rest *= 10;
-        *p++ = (u_char) ('0' + rest / unit);
-        rest %= unit;
-    } while (rest);
+    while (p[-1] == '0') {
+        p--;
+    }
 
     return p;
 }
