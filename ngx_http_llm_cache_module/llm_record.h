@@ -16,9 +16,20 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  3
-#define LLM_RECORD_HEAD     96
+#define LLM_RECORD_VERSION  4
+#define LLM_RECORD_HEAD     120
 #define LLM_RECORD_NO_MARK  UINT32_MAX
+
+#define LLM_TAG_LEN         8
+
+
+/* what records can be told by without their key: short digests */
+
+typedef struct {
+    unsigned char         ns[LLM_TAG_LEN];
+    unsigned char         scope[LLM_TAG_LEN];
+    unsigned char         model[LLM_TAG_LEN];
+} llm_tags_t;
 
 
 typedef struct {
@@ -41,6 +52,9 @@ typedef struct {
     uint8_t               coding;            /* llm_coding_e */
     uint8_t               ask;               /* LLM_ASK_*: how it was asked
                                                 for */
+    uint8_t               dialect;           /* llm_dialect_e */
+
+    llm_tags_t            tags;
 
     uint32_t              packed_len;        /* 0 where it is not packed */
     uint32_t              check;             /* llm_codec_check() of that */
@@ -57,7 +71,8 @@ typedef enum {
     LLM_META_HEADER_NAME,                    /* followed by its value */
     LLM_META_HEADER_VALUE,
     LLM_META_PARTITION,                      /* of the question */
-    LLM_META_QUESTION                        /* that it answers */
+    LLM_META_QUESTION,                       /* that it answers */
+    LLM_META_NAMESPACE
 } llm_meta_e;
 
 
@@ -71,6 +86,10 @@ void llm_record_encode(const llm_record_t *rec, unsigned char *head);
  */
 
 int llm_record_decode(const unsigned char *head, llm_record_t *rec);
+
+/* the tag of a name: the first bytes of its SHA-256; 0, or -1 on failure */
+
+int llm_record_tag(llm_str_t name, unsigned char *tag);
 
 /* of all its bytes, with a packed body where it has one */
 

@@ -60,6 +60,10 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     ctx->record.status = (uint16_t) r->headers_out.status;
     ctx->record.form = (uint8_t) ctx->form;
     ctx->record.ask = ctx->ask.form;
+    ctx->record.dialect = (uint8_t) ctx->route.dialect->id;
+
+    ngx_http_llm_cache_tag(ctx);
+    ctx->record.tags = ctx->tags;
 
     llm_record_encode(&ctx->record, head);
 
@@ -76,6 +80,9 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     } else {
         rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key,
                                             expected, &ctx->writer);
+
+        /* the upstream was asked before */
+        ctx->writer.purges = ctx->purges;
     }
 
     if (rc == NGX_OK) {
@@ -134,6 +141,9 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
         != 0
         || llm_record_add_meta(meta, LLM_META_MODEL,
                                ngx_http_llm_cache_view(&ctx->model))
+           != 0
+        || llm_record_add_meta(meta, LLM_META_NAMESPACE,
+                               ngx_http_llm_cache_view(&ctx->ns))
            != 0)
     {
         return NGX_ERROR;
@@ -347,15 +357,14 @@ static llm_reason_e
 ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     llm_answer_info_t *info)
 {
-    if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
-                                       ctx->record.created,
-                                       ctx->record.expires,
-                                       llm_evict_weight(info->prompt_tokens,
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_zone_commit(&ctx->writer, &ctx->record,
+                                        llm_evict_weight(info->prompt_tokens,
                                                      info->completion_tokens,
-                                                     ctx->writer.len))
-        != NGX_OK)
-    {
-        return LLM_REASON_ZONE_FULL;
+                                                         ctx->writer.len));
+    if (rc != NGX_OK) {
+        return rc == NGX_ABORT ? LLM_REASON_PURGED : LLM_REASON_ZONE_FULL;
     }
 
     ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
