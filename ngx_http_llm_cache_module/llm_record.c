@@ -26,9 +26,10 @@
 #define LLM_RECORD_AT_DIALECT     86
 #define LLM_RECORD_AT_PACKED_LEN  88
 #define LLM_RECORD_AT_CHECK       92
-#define LLM_RECORD_AT_NAMESPACE   96
-#define LLM_RECORD_AT_SCOPE       104
-#define LLM_RECORD_AT_MODEL       112
+#define LLM_RECORD_AT_MSEC        96
+#define LLM_RECORD_AT_NAMESPACE   100
+#define LLM_RECORD_AT_SCOPE       108
+#define LLM_RECORD_AT_MODEL       116
 
 #define LLM_RECORD_MAGIC          "LLMR"
 
@@ -69,6 +70,7 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     llm_bytes_put(head + LLM_RECORD_AT_ASK, 1, rec->ask);
     llm_bytes_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
     llm_bytes_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
+    llm_bytes_put(head + LLM_RECORD_AT_MSEC, 4, rec->msec);
     llm_bytes_put(head + LLM_RECORD_AT_DIALECT, 1, rec->dialect);
 
     memcpy(head + LLM_RECORD_AT_NAMESPACE, rec->tags.ns, LLM_TAG_LEN);
@@ -121,6 +123,7 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     rec->packed_len = (uint32_t)
                       llm_bytes_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
     rec->check = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_CHECK, 4);
+    rec->msec = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_MSEC, 4);
     rec->dialect = (uint8_t) llm_bytes_get(head + LLM_RECORD_AT_DIALECT, 1);
 
     memcpy(rec->tags.ns, head + LLM_RECORD_AT_NAMESPACE, LLM_TAG_LEN);

@@ -16,8 +16,8 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  4
-#define LLM_RECORD_HEAD     120
+#define LLM_RECORD_VERSION  5
+#define LLM_RECORD_HEAD     124
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
 #define LLM_TAG_LEN         8
@@ -58,6 +58,7 @@ typedef struct {
 
     uint32_t              packed_len;        /* 0 where it is not packed */
     uint32_t              check;             /* llm_codec_check() of that */
+    uint32_t              msec;              /* that the upstream took */
 
     unsigned              mark_empty:1;
     unsigned              has_usage:1;

@@ -21,17 +21,24 @@
 #include "llm_fingerprint.h"
 #include "llm_key.h"
 #include "llm_reason.h"
+#include "llm_price.h"
 #include "llm_record.h"
 #include "ngx_http_llm_cache_pack.h"
 #include "ngx_http_llm_cache_redis.h"
 #include "ngx_http_llm_cache_semantic.h"
+#include "ngx_http_llm_cache_stat.h"
 #include "ngx_http_llm_cache_wake.h"
 #include "ngx_http_llm_cache_zone.h"
 
 
+#define NGX_HTTP_LLM_CACHE_VERSION          "0.1.0"
+
 #define NGX_HTTP_LLM_CACHE_OFF              0
 #define NGX_HTTP_LLM_CACHE_ON               1
 #define NGX_HTTP_LLM_CACHE_OPT_IN           2
+
+#define NGX_HTTP_LLM_CACHE_API_READ         1
+#define NGX_HTTP_LLM_CACHE_API_WRITE        2
 
 #define NGX_HTTP_LLM_CACHE_CONTROL_OFF      0x01
 #define NGX_HTTP_LLM_CACHE_CONTROL_HEADER   0x02
@@ -63,11 +70,23 @@ typedef struct {
 } ngx_http_llm_cache_model_t;
 
 
+/* where an llm_cache_api stands */
+
+typedef struct {
+    ngx_http_core_loc_conf_t    *location;
+    ngx_http_core_srv_conf_t    *server;
+    ngx_uint_t                   write;
+    ngx_str_t                    file;
+    ngx_uint_t                   line;
+} ngx_http_llm_cache_api_t;
+
+
 typedef struct {
     ngx_array_t                  zones;      /* of zone_t * */
     ngx_array_t                  models;     /* of model_t */
     ngx_http_llm_cache_zone_t   *implicit;
     ngx_array_t                  redises;    /* of redis_t * */
+    ngx_array_t                  apis;       /* of api_t */
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *thread_pool;
@@ -111,20 +130,9 @@ typedef struct {
     ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
     ngx_http_llm_cache_semantic_conf_t  semantic;
+    ngx_array_t                 *prices;     /* of llm_price_t */
+    ngx_uint_t                   api;        /* 0: it has none */
 } ngx_http_llm_cache_loc_conf_t;
-
-
-typedef enum {
-    NGX_HTTP_LLM_CACHE_NONE = 0,
-    NGX_HTTP_LLM_CACHE_HIT,
-    NGX_HTTP_LLM_CACHE_MISS,
-    NGX_HTTP_LLM_CACHE_BYPASS,
-    NGX_HTTP_LLM_CACHE_EXPIRED,
-    NGX_HTTP_LLM_CACHE_STALE,
-    NGX_HTTP_LLM_CACHE_UPDATING,
-    NGX_HTTP_LLM_CACHE_SHARED,
-    NGX_HTTP_LLM_CACHE_SEMANTIC
-} ngx_http_llm_cache_status_e;
 
 
 typedef struct {
@@ -168,6 +176,7 @@ typedef struct {
 
     ngx_http_llm_cache_status_e  status;
     llm_reason_e                 reason;
+    llm_reason_e                 bypass;     /* why it was not looked up */
 
     llm_route_t                  route;
     llm_ask_t                    ask;
@@ -233,6 +242,7 @@ typedef struct {
     off_t                        received;
     off_t                        expected;   /* -1: not told */
     time_t                       lifetime;
+    ngx_msec_t                   fetched_at; /* it was asked for then */
     int64_t                      prompt_tokens;
     int64_t                      completion_tokens;
 
@@ -246,6 +256,7 @@ typedef struct {
     unsigned                     tagged:1;   /* the tags are complete */
     unsigned                     may_store:1;
     unsigned                     recording:1;
+    unsigned                     stored:1;
     unsigned                     unstored:1; /* for its followers only */
     unsigned                     packed:1;   /* a hit goes out as gzip */
     unsigned                     converted:1;  /* or in another form */
@@ -553,6 +564,34 @@ char *ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 /* a zone with the defaults, NULL when memory ran out */
 ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_account.c */
+
+/* what this request did not cost, as far as it is known */
+
+typedef struct {
+    int64_t                      prompt_tokens;
+    int64_t                      completion_tokens;
+    uint64_t                     cost;       /* billionths */
+    uint64_t                     msec;       /* of the upstream */
+} ngx_http_llm_cache_savings_t;
+
+void ngx_http_llm_cache_savings(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_savings_t *savings);
+ngx_int_t ngx_http_llm_cache_log_handler(ngx_http_request_t *r);
+char *ngx_http_llm_cache_price(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_llm_cache_api.c */
+
+ngx_int_t ngx_http_llm_cache_api_handler(ngx_http_request_t *r);
+
+/* ngx_http_llm_cache_api_conf.c */
+
+char *ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+/* warns of those that let everybody purge */
+void ngx_http_llm_cache_api_check(ngx_conf_t *cf);
 
 /* ngx_http_llm_cache_zone_conf.c */
 

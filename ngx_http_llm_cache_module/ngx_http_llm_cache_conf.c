@@ -48,6 +48,9 @@ ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf)
            != NGX_OK
         || ngx_array_init(&mcf->redises, cf->pool, 1,
                           sizeof(ngx_http_llm_cache_redis_t *))
+           != NGX_OK
+        || ngx_array_init(&mcf->apis, cf->pool, 1,
+                          sizeof(ngx_http_llm_cache_api_t))
            != NGX_OK)
     {
         return NULL;
@@ -82,6 +85,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
      *     conf->finish = NULL;
      *     conf->use_stale = 0;
      *     conf->semantic = { 0 };
+     *     conf->prices = NULL;
+     *     conf->api = 0;
      */
 
     conf->enable = NGX_CONF_UNSET_UINT;
@@ -143,6 +148,10 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->scope_kind == 0) {
         conf->scope_kind = NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS;
+    }
+
+    if (conf->prices == NULL) {
+        conf->prices = prev->prices;
     }
 
     if (conf->controls == 0) {

@@ -245,6 +245,20 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
       offsetof(ngx_http_llm_cache_loc_conf_t, headers),
       NULL },
 
+    { ngx_string("llm_cache_price"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE3,
+      ngx_http_llm_cache_price,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_cache_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_api_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 

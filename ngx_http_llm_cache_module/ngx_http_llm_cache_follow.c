@@ -153,8 +153,18 @@ ngx_http_llm_cache_follow_step(ngx_http_request_t *r,
     case NGX_HTTP_LLM_CACHE_STORED:
     case NGX_HTTP_LLM_CACHE_ENDED:
 
-        return ctx->tailing ? ngx_http_llm_cache_follow_body(r, ctx, end, 1)
-                            : ngx_http_llm_cache_follow_whole(r, ctx);
+        if (!ctx->tailing) {
+            return ngx_http_llm_cache_follow_whole(r, ctx);
+        }
+
+        /* the end tells what the answer would have cost */
+
+        if (ngx_http_llm_cache_read_head(ctx) == NGX_OK) {
+            ctx->prompt_tokens = ctx->record.prompt_tokens;
+            ctx->completion_tokens = ctx->record.completion_tokens;
+        }
+
+        return ngx_http_llm_cache_follow_body(r, ctx, end, 1);
 
     case NGX_HTTP_LLM_CACHE_FAILED:
     case NGX_HTTP_LLM_CACHE_ALONE:

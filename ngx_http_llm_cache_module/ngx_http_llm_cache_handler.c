@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_llm_cache_forward(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_timed_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
@@ -424,15 +426,18 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     if (ctx->control.no_cache || ctx->control.max_age == 0) {
         ctx->by_request = 1;
         ctx->reason = LLM_REASON_CLIENT;
+        ctx->bypass = LLM_REASON_CLIENT;
 
     } else if (ngx_http_test_predicates(r, ctx->conf->bypass) != NGX_OK) {
         ctx->reason = LLM_REASON_OPERATOR;
+        ctx->bypass = LLM_REASON_OPERATOR;
 
     } else {
         unfit = 0;
 
         do {
-            rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
+            rc = ctx->conversion ? NGX_OK
+                                 : ngx_http_llm_cache_timed_find(r, ctx);
 
             if (rc == NGX_OK) {
                 rc = ngx_http_llm_cache_serve(r, ctx);
@@ -588,6 +593,8 @@ ngx_http_llm_cache_forward(ngx_http_request_t *r,
         return NGX_HTTP_GATEWAY_TIME_OUT;
     }
 
+    ctx->fetched_at = ngx_current_msec;
+
     if (ctx->may_store) {
         ngx_http_llm_cache_semantic_ask(r, ctx);
     }
@@ -608,6 +615,24 @@ ngx_http_llm_cache_forward(ngx_http_request_t *r,
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_timed_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    uint64_t   start;
+    ngx_int_t  rc;
+
+    start = ngx_http_llm_cache_usec();
+    rc = ngx_http_llm_cache_find(r, ctx);
+
+    ngx_http_llm_cache_stat_observe(ctx->conf->zone->stat,
+                                    NGX_HTTP_LLM_CACHE_LOOKUP_MEMORY,
+                                    ngx_http_llm_cache_usec() - start);
+
+    return rc;
 }
 
 
@@ -686,6 +711,9 @@ static ngx_int_t
 ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    uint64_t   start;
+    ngx_int_t  rc;
+
     ngx_http_llm_cache_semantic_ask(r, ctx);
 
     if (ctx->semantic && !ctx->semantic->ready && !ctx->semantic->tried) {
@@ -697,7 +725,18 @@ ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
         }
     }
 
-    return ngx_http_llm_cache_semantic_find(r, ctx);
+    if (ctx->semantic == NULL) {
+        return NGX_DECLINED;
+    }
+
+    start = ngx_http_llm_cache_usec();
+    rc = ngx_http_llm_cache_semantic_find(r, ctx);
+
+    ngx_http_llm_cache_stat_observe(ctx->conf->zone->stat,
+                                    NGX_HTTP_LLM_CACHE_LOOKUP_SEMANTIC,
+                                    ngx_http_llm_cache_usec() - start);
+
+    return rc;
 }
 
 

@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_purge.h"
 #include "ngx_http_llm_cache_holds.h"
 #include "ngx_http_llm_cache_state.h"
 
@@ -51,6 +52,8 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
 
+    ngx_http_llm_cache_api_check(cf);
+
     if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
         /* nothing is cached anywhere: no request will see the module */
         return NGX_OK;
@@ -86,6 +89,13 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
     }
 
 #endif
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_llm_cache_log_handler;
 
     return ngx_http_llm_cache_filter_init(cf);
 }
@@ -144,6 +154,8 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    ngx_http_llm_cache_purge_init(mcf);
+
     if (ngx_process == NGX_PROCESS_SINGLE) {
         ngx_http_llm_cache_state_init_single(cycle);
     }
@@ -160,6 +172,7 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
     ngx_http_llm_cache_redis_t     **redises;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
+    ngx_http_llm_cache_purge_exit();
     ngx_http_llm_cache_pack_exit();
     ngx_http_llm_cache_redis_store_exit();
 

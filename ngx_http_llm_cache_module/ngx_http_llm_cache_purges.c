@@ -126,7 +126,7 @@ ngx_http_llm_cache_purge_all(ngx_http_llm_cache_shard_t *shard,
 
     sh = shard->sh;
 
-    if (sh->live) {
+    if (sh->nodes) {
 
         era = sh->era;
 
@@ -142,13 +142,13 @@ ngx_http_llm_cache_purge_all(ngx_http_llm_cache_shard_t *shard,
             return NGX_AGAIN;
         }
 
-        *n += sh->live;
+        *n += sh->nodes;
 
         sh->graves[sh->era] = sh->ranks.root;
         sh->ranks.root = &sh->sentinel;
         sh->era = era;
-        sh->dead += sh->live;
-        sh->live = 0;
+        sh->dead += sh->nodes;
+        sh->nodes = 0;
         sh->changes++;
     }
 
@@ -242,7 +242,7 @@ ngx_http_llm_cache_purge_count(ngx_http_llm_cache_shard_t *shard,
     n = 0;
 
     if (what->by == 0) {
-        n = shard->sh->live;
+        n = shard->sh->nodes;
 
     } else if (what->by == LLM_PURGE_KEY
                && ngx_http_llm_cache_zone_shard(shard->zone, what->key)

@@ -357,7 +357,8 @@ static llm_reason_e
 ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     llm_answer_info_t *info)
 {
-    ngx_int_t  rc;
+    ngx_int_t                   rc;
+    ngx_http_llm_cache_stat_t  *stat;
 
     rc = ngx_http_llm_cache_zone_commit(&ctx->writer, &ctx->record,
                                         llm_evict_weight(info->prompt_tokens,
@@ -366,6 +367,16 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     if (rc != NGX_OK) {
         return rc == NGX_ABORT ? LLM_REASON_PURGED : LLM_REASON_ZONE_FULL;
     }
+
+    ctx->stored = 1;
+
+    stat = ctx->conf->zone->stat;
+
+    ngx_http_llm_cache_count(&stat->stored, 1);
+    ngx_http_llm_cache_stat_observe(stat, NGX_HTTP_LLM_CACHE_UPSTREAM,
+                                    (uint64_t) ctx->record.msec * 1000);
+    ngx_http_llm_cache_stat_observe(stat, NGX_HTTP_LLM_CACHE_LIFETIME,
+                                    (uint64_t) ctx->lifetime);
 
     ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
 
@@ -428,6 +439,8 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->completion_tokens = (int32_t) ngx_min(info->completion_tokens,
                                                INT32_MAX);
     rec->body_len = (uint32_t) ctx->received;
+    rec->msec = (uint32_t) ngx_min(ngx_current_msec - ctx->fetched_at,
+                                   UINT32_MAX);
     rec->usage_start = (uint32_t) info->usage.start;
     rec->usage_end = (uint32_t) info->usage.end;
     rec->mark = (info->mark == SIZE_MAX) ? LLM_RECORD_NO_MARK

@@ -163,6 +163,10 @@ ngx_http_llm_cache_redis_note(ngx_http_llm_cache_ctx_t *ctx,
     msec = ngx_current_msec - batch->start;
 
     ctx->redis_msec += msec;
+
+    ngx_http_llm_cache_stat_observe(ctx->conf->zone->stat,
+                                    NGX_HTTP_LLM_CACHE_LOOKUP_REDIS,
+                                    (uint64_t) msec * 1000);
     ctx->redis_asked = 1;
 
     ngx_http_llm_cache_redis_count(stat, lookups);

@@ -110,6 +110,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->reason = LLM_REASON_NONE;
+    ctx->bypass = LLM_REASON_NONE;
+    ctx->stored = 0;
     ctx->has_key = 0;
     ctx->may_store = 0;
     ctx->recording = 0;

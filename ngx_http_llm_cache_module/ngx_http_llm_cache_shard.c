@@ -426,6 +426,7 @@ ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
     }
 
     if (now - (time_t) node->used >= shard->zone->inactive) {
+        ngx_http_llm_cache_count(&shard->zone->stat->inactive, 1);
         ngx_http_llm_cache_shard_unlink(shard, link);
         return NGX_DECLINED;
     }
@@ -482,7 +483,7 @@ ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
     node->refs++;
     node->rank.data = (u_char) shard->sh->era;
 
-    shard->sh->live++;
+    shard->sh->nodes++;
 }
 
 
@@ -569,7 +570,7 @@ ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
 
     } else {
         ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
-        shard->sh->live--;
+        shard->sh->nodes--;
     }
 
     shard->sh->changes++;
@@ -642,6 +643,7 @@ ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
             return;
         }
 
+        ngx_http_llm_cache_count(&shard->zone->stat->inactive, 1);
         ngx_http_llm_cache_shard_unlink(shard,
                             ngx_http_llm_cache_shard_find(shard, node->key));
     }
@@ -681,6 +683,8 @@ ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
     if (!shard->zone->lru) {
         shard->sh->age = node->rank.key;
     }
+
+    ngx_http_llm_cache_count(&shard->zone->stat->evicted, 1);
 
     ngx_http_llm_cache_shard_unlink(shard,
                             ngx_http_llm_cache_shard_find(shard, node->key));

@@ -16,7 +16,7 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      8
+#define NGX_HTTP_LLM_CACHE_LAYOUT      9
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
@@ -67,7 +67,7 @@ struct ngx_http_llm_cache_sh_s {
     ngx_http_llm_cache_memo_t   *memo;       /* of the first shard */
     ngx_rbtree_t                 ranks;      /* lowest priority first */
     ngx_rbtree_node_t            sentinel;
-    ngx_uint_t                   live;       /* nodes in it */
+    ngx_uint_t                   nodes;      /* in it */
 
     /* what all was purged with: nodes that are nobody's, by their era */
     ngx_uint_t                   era;        /* of the index, the next ones' */
@@ -85,9 +85,6 @@ struct ngx_http_llm_cache_sh_s {
 
     ngx_http_llm_cache_flight_t *flights[NGX_HTTP_LLM_CACHE_FLIGHTS];
     ngx_uint_t                   flying;
-    ngx_uint_t                   flown;      /* totals */
-    ngx_uint_t                   followers;
-    ngx_uint_t                   takeovers;
 
     ngx_http_llm_cache_purges_t  purges;
     ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */

@@ -203,6 +203,7 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     refresh->purges = ctx->purges;
 
     ngx_memcpy(refresh->key, ctx->key, LLM_KEY_LEN);
+    refresh->fetched_at = ngx_current_msec;
 
     refresh->writer = ctx->writer;
     ngx_memzero(&ctx->writer, sizeof(ngx_http_llm_cache_writer_t));

@@ -89,6 +89,10 @@ void ngx_http_llm_cache_vectors_put(ngx_http_llm_cache_vectors_t *vectors,
     const u_char *partition, const u_char *key, const float *vector,
     ngx_uint_t dim, time_t expires);
 
+/* the key of an entry; NGX_DECLINED where it is empty */
+ngx_int_t ngx_http_llm_cache_vectors_at(ngx_http_llm_cache_vectors_t *vectors,
+    ngx_uint_t index, ngx_http_llm_cache_found_t *found);
+
 /* drops an entry whose record is gone */
 void ngx_http_llm_cache_vectors_drop(ngx_http_llm_cache_vectors_t *vectors,
     ngx_http_llm_cache_found_t *found);

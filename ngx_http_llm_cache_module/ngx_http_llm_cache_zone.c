@@ -55,7 +55,7 @@ ngx_http_llm_cache_zone_add(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone)
         }
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_llm_cache_stat_add(cf, &zone->name, &zone->stat);
 }
 
 
@@ -356,6 +356,36 @@ ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     }
 
     ngx_http_llm_cache_shard_unlock(shard);
+}
+
+
+void
+ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_gauges_t *gauges)
+{
+    ngx_uint_t                   i;
+    ngx_slab_pool_t             *pool;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    ngx_memzero(gauges, sizeof(ngx_http_llm_cache_gauges_t));
+
+    for (i = 0; i < zone->n; i++) {
+
+        shard = &zone->shards[i];
+        pool = shard->pool;
+
+        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+            continue;
+        }
+
+        gauges->entries += shard->sh->nodes;
+        gauges->flying += shard->sh->flying;
+        gauges->size += (pool->end - pool->start) / ngx_pagesize
+                        * ngx_pagesize;
+        gauges->free += pool->pfree * ngx_pagesize;
+
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
 }
 
 

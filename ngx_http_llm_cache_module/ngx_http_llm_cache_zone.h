@@ -23,6 +23,7 @@
 #include "llm_record.h"
 #include "ngx_http_llm_cache_memo.h"
 #include "ngx_http_llm_cache_redis_stat.h"
+#include "ngx_http_llm_cache_stat.h"
 #include "ngx_http_llm_cache_vectors.h"
 
 
@@ -98,6 +99,7 @@ struct ngx_http_llm_cache_zone_s {
     ngx_http_llm_cache_shard_t  *shards;
     ngx_http_llm_cache_state_t  *state;      /* NULL: no state=FILE */
     ngx_http_llm_cache_vectors_t  vectors;   /* the semantic tier's */
+    ngx_http_llm_cache_stat_t   *stat;
 
     /* this process's own: the keyed hash of the memo, and its generation */
     llm_fingerprint_t           *fingerprint;
@@ -219,6 +221,17 @@ ngx_int_t ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
 void ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     const u_char *key);
 
+
+typedef struct {
+    ngx_uint_t                   entries;
+    ngx_uint_t                   flying;     /* flights of now */
+    size_t                       size;       /* bytes of pages */
+    size_t                       free;
+} ngx_http_llm_cache_gauges_t;
+
+
+void ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_gauges_t *gauges);
 
 /* what is counted of Redis */
 ngx_http_llm_cache_redis_stat_t *ngx_http_llm_cache_zone_redis(

@@ -60,8 +60,14 @@ my $variables = slurp(
     'ngx_http_llm_cache_module/ngx_http_llm_cache_variables.c');
 ($documented) = $directives =~ /^## Variables$(.*?)^## /ms;
 
+my $counters = slurp(
+    'ngx_http_llm_cache_module/ngx_http_llm_cache_redis_stat.c');
+my @redis = map { "llm_cache_redis_$_" } qw(time state),
+    $counters =~ /^    NGX_HTTP_LLM_CACHE_REDIS_COUNTER\((\w+),/mg;
+
 is_same([$documented =~ /^\| `\$(llm_cache_\w+)` \|/mg],
-    [$variables =~ /ngx_string\("(llm_cache_\w+)"\)/g], 'variables');
+    [$variables =~ /ngx_string\("(llm_cache_\w+)"\)/g, @redis],
+    'variables');
 like($documented, qr/^\| `\$llm_request_NAME` \|/m, 'request variables');
 
 my $dialects = slurp('ngx_http_llm_cache_module/llm_dialect.c');

@@ -29,7 +29,7 @@ my $WAIT = $ENV{TEST_NGINX_WAIT} || 20;
 
 my $VARIABLES = join ', ', map { "\"$_\": \"\$llm_cache_$_\"" } qw(status
     reason key tier age ttl model dialect prompt_tokens completion_tokens
-    saved_tokens);
+    saved_tokens saved_cost);
 
 my $serial = 0;
 
