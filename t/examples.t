@@ -134,6 +134,11 @@ is($nginx->post('/public' . chat_uri(), chat('All'), @none)->cache, 'MISS',
 is($nginx->post('/public' . chat_uri(), chat('All'), @blue)->cache, 'HIT',
     'public: another caller');
 
+$nginx = example('prices.conf');
+$nginx->post(chat_uri(), chat('What is this worth?')) for 1, 2;
+cmp_ok(from_json($nginx->get('/llm-cache/status')->body)->{zones}[0]{saved}
+    {cost}, '>', 0, 'prices: something is saved');
+
 $nginx = example('per-model-ttl.conf');
 
 for my $case (['some-preview', ''], ['gpt-4o-2024-08-06', 7 * 86400],
