@@ -1,6 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
+static void ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t meta_len);
 static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static llm_reason_e ngx_http_llm_cache_record_buf(
@@ -46,24 +48,7 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
         }
     }
 
-    /* followers read the head before all of it is known */
-
-    ngx_memzero(&ctx->record, sizeof(llm_record_t));
-    ngx_memcpy(ctx->record.key, ctx->key, LLM_KEY_LEN);
-
-    ctx->record.created = ngx_time();
-    ctx->record.expires = ctx->record.created;
-    ctx->record.prompt_tokens = -1;
-    ctx->record.completion_tokens = -1;
-    ctx->record.mark = LLM_RECORD_NO_MARK;
-    ctx->record.meta_len = (uint16_t) meta.len;
-    ctx->record.status = (uint16_t) r->headers_out.status;
-    ctx->record.form = (uint8_t) ctx->form;
-    ctx->record.ask = ctx->ask.form;
-    ctx->record.dialect = (uint8_t) ctx->route.dialect->id;
-
-    ngx_http_llm_cache_tag(ctx);
-    ctx->record.tags = ctx->tags;
+    ngx_http_llm_cache_begin_head(r, ctx, meta.len);
 
     llm_record_encode(&ctx->record, head);
 
@@ -106,6 +91,35 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     r->filter_need_in_memory = 1;
 
     return LLM_REASON_NONE;
+}
+
+
+/* followers read the head before all of it is known */
+
+static void
+ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t meta_len)
+{
+    llm_record_t  *rec;
+
+    rec = &ctx->record;
+
+    ngx_memzero(rec, sizeof(llm_record_t));
+    ngx_memcpy(rec->key, ctx->key, LLM_KEY_LEN);
+
+    rec->created = ngx_time();
+    rec->expires = rec->created;
+    rec->prompt_tokens = -1;
+    rec->completion_tokens = -1;
+    rec->mark = LLM_RECORD_NO_MARK;
+    rec->meta_len = (uint16_t) meta_len;
+    rec->status = (uint16_t) r->headers_out.status;
+    rec->form = (uint8_t) ctx->form;
+    rec->ask = ctx->ask.form;
+    rec->dialect = (uint8_t) ctx->route.dialect->id;
+
+    ngx_http_llm_cache_tag(ctx);
+    rec->tags = ctx->tags;
 }
 
 

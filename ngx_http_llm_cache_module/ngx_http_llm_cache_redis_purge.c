@@ -1,7 +1,7 @@
 #include "ngx_http_llm_cache_redis_purge.h"
 
 
-/* keys that a server is asked for at a time, and commands that are under way */
+/* keys that a server is asked for at a time, and commands under way */
 #define NGX_HTTP_LLM_CACHE_REDIS_SCAN     "512"
 #define NGX_HTTP_LLM_CACHE_REDIS_PURGING  512
 
@@ -443,7 +443,8 @@ ngx_http_llm_cache_redis_purge_keys(ngx_http_llm_cache_redis_purge_t *purge)
         purge->keys = NULL;
     }
 
-    return purge->pending ? NGX_OK : ngx_http_llm_cache_redis_purge_step(purge);
+    return purge->pending ? NGX_OK
+                          : ngx_http_llm_cache_redis_purge_step(purge);
 }
 
 

@@ -645,15 +645,15 @@ ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
 
         ngx_http_llm_cache_count(&shard->zone->stat->inactive, 1);
         ngx_http_llm_cache_shard_unlink(shard,
-                            ngx_http_llm_cache_shard_find(shard, node->key));
+                         ngx_http_llm_cache_shard_locate(shard, node->key));
     }
 }
 
 
 /*
- * Drops a dead record, or evicts the one of the lowest priority.  A hit only counts: what was
- * asked for since it was ranked is ranked anew here, a few at a time.  0 when
- * there is nothing to evict.
+ * Drops a dead record, or evicts the one of the lowest priority.  A hit only
+ * counts: what was asked for since it was ranked is ranked anew here, a few at
+ * a time.  0 when there is nothing to evict.
  */
 
 static ngx_uint_t
@@ -687,7 +687,7 @@ ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
     ngx_http_llm_cache_count(&shard->zone->stat->evicted, 1);
 
     ngx_http_llm_cache_shard_unlink(shard,
-                            ngx_http_llm_cache_shard_find(shard, node->key));
+                         ngx_http_llm_cache_shard_locate(shard, node->key));
 
     return 1;
 }

@@ -288,7 +288,8 @@ sub flying {
     $client->send($nginx->request_text(($option{base} // '') . chat_uri(),
         chat($prompt, model => 'gpt-4o-mini', $option{stream}
         ? (stream => json_true) : ()), mock => { text => $prompt,
-        $option{stream} ? (hold => [2, "air$flights"]) : (gate => "air$flights") },
+        $option{stream} ? (hold => [2, "air$flights"])
+        : (gate => "air$flights") },
         id => $flights));
     $mock->wait_for(sub { $mock->waiting("air$flights") });
     pause(0.1);

@@ -22,8 +22,8 @@ refused(const char *text, const char *error)
 {
     llm_purge_request_t  req;
 
-    is_int(read_it(text, &req), -1, text);
-    ok(strncmp(req.error, error, strlen(error)) == 0, error);
+    is_int(read_it(text, &req), -1, "%s", text);
+    ok(strncmp(req.error, error, strlen(error)) == 0, "%s", error);
 }
 
 
@@ -90,7 +90,7 @@ test_ages(void)
     };
 
     for (i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
-        is_int(read_it(ages[i].text, &req), 0, ages[i].text);
+        is_int(read_it(ages[i].text, &req), 0, "%s", ages[i].text);
         is_int(req.purge.before, NOW - ages[i].seconds, "its time");
     }
 
