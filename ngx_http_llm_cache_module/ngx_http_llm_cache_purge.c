@@ -5,7 +5,7 @@
 
 
 /* what is looked at in one go: steps of a walk, entries of a semantic index */
-#define NGX_HTTP_LLM_CACHE_PURGE_WALKS    16
+#define NGX_HTTP_LLM_CACHE_PURGE_WALKS    8
 #define NGX_HTTP_LLM_CACHE_PURGE_VECTORS  1024
 
 /* ms until a zone is tried again whose index cannot be read, and how often */

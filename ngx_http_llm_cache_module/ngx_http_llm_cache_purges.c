@@ -6,7 +6,7 @@
    go, which takes less than a millisecond */
 #define NGX_HTTP_LLM_CACHE_BURY_STEP   16
 #define NGX_HTTP_LLM_CACHE_FREE_STEPS  4
-#define NGX_HTTP_LLM_CACHE_BURY_LOCKS  128
+#define NGX_HTTP_LLM_CACHE_BURY_LOCKS  64
 
 
 static ngx_int_t ngx_http_llm_cache_purge_all(

@@ -539,7 +539,7 @@ ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t  **link;
 
     rank = old->rank.key;
-    link = ngx_http_llm_cache_shard_find(shard, node->key);
+    link = ngx_http_llm_cache_shard_locate(shard, node->key);
 
     ngx_http_llm_cache_shard_unlink(shard, link);
     ngx_http_llm_cache_shard_put(shard, link, node);
