@@ -16,11 +16,16 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  5
+#define LLM_RECORD_VERSION  6
 #define LLM_RECORD_HEAD     124
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
-#define LLM_TAG_LEN         8
+/* a byte of the head, and the bit of it that is rec->barred: it may be set in
+   a record that others read */
+#define LLM_RECORD_AT_FLAGS  7
+#define LLM_RECORD_BARRED    0x10
+
+#define LLM_TAG_LEN          8
 
 
 /* what records can be told by without their key: short digests */
@@ -63,6 +68,11 @@ typedef struct {
     unsigned              mark_empty:1;
     unsigned              has_usage:1;
     unsigned              usage_asked:1;     /* the request asked for it */
+    unsigned              tools:1;           /* it calls some */
+    unsigned              barred:1;          /* it answers no other question */
+    unsigned              split:1;           /* it took the place of one of
+                                                which its form could not be
+                                                made */
 } llm_record_t;
 
 
@@ -73,6 +83,8 @@ typedef enum {
     LLM_META_HEADER_VALUE,
     LLM_META_PARTITION,                      /* of the question */
     LLM_META_QUESTION,                       /* that it answers */
+    LLM_META_EMBEDDER,                       /* of the question, */
+    LLM_META_VECTOR,                         /* which gave it this one */
     LLM_META_NAMESPACE
 } llm_meta_e;
 

@@ -13,6 +13,7 @@ typedef struct {
 static ngx_int_t ngx_http_llm_cache_api_write(ngx_http_request_t *r,
     ngx_http_llm_cache_api_route_t *route);
 static ngx_uint_t ngx_http_llm_cache_api_same_origin(ngx_http_request_t *r);
+static ngx_int_t ngx_http_llm_cache_api_get_root(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_status(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_metrics(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_llm_cache_api_accepts(ngx_http_request_t *r,
@@ -22,7 +23,7 @@ static ngx_int_t ngx_http_llm_cache_api_no_store(ngx_http_request_t *r);
 
 static ngx_http_llm_cache_api_route_t  ngx_http_llm_cache_api_routes[] = {
     { ngx_string(""), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
-      ngx_http_llm_cache_api_get_status },
+      ngx_http_llm_cache_api_get_root },
     { ngx_string("/status"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
       ngx_http_llm_cache_api_get_status },
     { ngx_string("/metrics"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
@@ -139,6 +140,22 @@ ngx_http_llm_cache_api_same_origin(ngx_http_request_t *r)
 
     return p && (size_t) (last - p) == 3 + host.len
            && ngx_strncasecmp(p + 3, host.data, host.len) == 0;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_api_get_root(ngx_http_request_t *r)
+{
+    static ngx_str_t  name = ngx_string("Vary");
+    static ngx_str_t  value = ngx_string("Accept");
+
+    if (ngx_http_llm_cache_add_header(r, &name, &value) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_llm_cache_api_wants_page(r)
+           ? ngx_http_llm_cache_api_page(r)
+           : ngx_http_llm_cache_api_get_status(r);
 }
 
 

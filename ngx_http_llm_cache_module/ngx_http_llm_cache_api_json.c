@@ -16,6 +16,8 @@ static json_t *ngx_http_llm_cache_json_histograms(
     ngx_http_llm_cache_stat_t *stat);
 static json_t *ngx_http_llm_cache_json_histogram(
     ngx_http_llm_cache_stat_t *stat, ngx_http_llm_cache_histogram_e h);
+static json_t *ngx_http_llm_cache_json_semantic(
+    ngx_http_llm_cache_zone_t *zone);
 static json_t *ngx_http_llm_cache_json_redis(ngx_http_request_t *r,
     ngx_http_llm_cache_zone_t *zone);
 static json_t *ngx_http_llm_cache_json_string(const u_char *data, size_t len);
@@ -46,6 +48,8 @@ ngx_http_llm_cache_api_status(ngx_http_request_t *r)
 
         json_object_set_new(zone, "redis",
                             ngx_http_llm_cache_json_redis(r, zones[i]));
+        json_object_set_new(zone, "semantic",
+                            ngx_http_llm_cache_json_semantic(zones[i]));
         json_array_append_new(list, zone);
     }
 
@@ -365,6 +369,55 @@ ngx_http_llm_cache_json_redis(ngx_http_request_t *r,
                                           ngx_http_llm_cache_zone_redis(zone),
                                           counter)));
     }
+
+    return object;
+}
+
+
+/* null where no location of the zone compares questions */
+
+static json_t *
+ngx_http_llm_cache_json_semantic(ngx_http_llm_cache_zone_t *zone)
+{
+    json_t                                       *object, *guards;
+    ngx_uint_t                                    i;
+    ngx_atomic_uint_t                             n;
+    ngx_http_llm_cache_semantic_stat_t           *stat;
+    const ngx_http_llm_cache_semantic_counter_t  *counter;
+
+    if (zone->vectors.sh == NULL) {
+        return json_null();
+    }
+
+    stat = ngx_http_llm_cache_zone_semantic(zone);
+    object = json_object();
+    guards = json_object();
+
+    counter = ngx_http_llm_cache_semantic_counters;
+
+    for ( /* void */ ; counter->name.len; counter++) {
+
+        n = ngx_http_llm_cache_semantic_counted(stat, counter);
+
+        json_object_setn_new(object, (char *) counter->name.data,
+                             counter->name.len,
+                             counter->per == 1
+                             ? json_integer((json_int_t) n)
+                             : json_real((double) n
+                                         / (double) counter->per));
+    }
+
+    json_object_set_new(object, "false_rate",
+                        stat->verified ? json_real((double) stat->wrong
+                                                   / (double) stat->verified)
+                                       : json_null());
+
+    for (i = 0; i < LLM_GUARDS; i++) {
+        json_object_set_new(guards, llm_guard_name(1u << i),
+                            json_integer((json_int_t) stat->refused[i]));
+    }
+
+    json_object_set_new(object, "refused", guards);
 
     return object;
 }

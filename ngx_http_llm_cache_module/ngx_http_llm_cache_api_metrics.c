@@ -59,10 +59,19 @@ static void ngx_http_llm_cache_metric_redis_up(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_redis_counter(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_guards(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data);
+static void ngx_http_llm_cache_metric_semantic_counter(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 
 static void ngx_http_llm_cache_metric_family(ngx_http_llm_cache_metrics_t *m,
     const ngx_http_llm_cache_family_t *family);
 static void ngx_http_llm_cache_metric_redis(ngx_http_llm_cache_metrics_t *m);
+static void ngx_http_llm_cache_metric_semantic(
+    ngx_http_llm_cache_metrics_t *m);
+static void ngx_http_llm_cache_metric_named(ngx_http_llm_cache_metrics_t *m,
+    const char *prefix, const ngx_str_t *name,
+    ngx_http_llm_cache_family_t *family);
 static void ngx_http_llm_cache_metric_series(ngx_http_llm_cache_metrics_t *m,
     size_t offset, uint64_t unit, const char *label, const char *value);
 static void ngx_http_llm_cache_metric_histogram(
@@ -191,7 +200,11 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
 
     { "llm_cache_redis_up", "gauge",
       "Whether the worker that answers can ask Redis.",
-      ngx_http_llm_cache_metric_redis_up, 0 }
+      ngx_http_llm_cache_metric_redis_up, 0 },
+
+    { "llm_cache_semantic_refused", "counter",
+      "Answers that a guard refused.",
+      ngx_http_llm_cache_metric_guards, 0 }
 };
 
 
@@ -217,6 +230,7 @@ ngx_http_llm_cache_api_metrics(ngx_http_request_t *r, ngx_uint_t openmetrics,
     }
 
     ngx_http_llm_cache_metric_redis(&m);
+    ngx_http_llm_cache_metric_semantic(&m);
 
     if (openmetrics) {
         ngx_http_llm_cache_metric_text(&m, "# EOF\n");
@@ -534,7 +548,6 @@ ngx_http_llm_cache_metric_redis_up(ngx_http_llm_cache_metrics_t *m,
 static void
 ngx_http_llm_cache_metric_redis(ngx_http_llm_cache_metrics_t *m)
 {
-    u_char                                    *name;
     ngx_http_llm_cache_family_t                family;
     const ngx_http_llm_cache_redis_counter_t  *counter;
 
@@ -542,22 +555,91 @@ ngx_http_llm_cache_metric_redis(ngx_http_llm_cache_metrics_t *m)
 
     for ( /* void */ ; counter->name.len; counter++) {
 
-        name = ngx_pnalloc(m->request->pool,
-                           counter->name.len + sizeof("llm_cache_redis_"));
-        if (name == NULL) {
-            m->failed = 1;
-            return;
-        }
-
-        *ngx_sprintf(name, "llm_cache_redis_%V", &counter->name) = '\0';
-
-        family.name = (char *) name;
-        family.type = "counter";
         family.help = counter->help;
         family.handler = ngx_http_llm_cache_metric_redis_counter;
         family.data = (uintptr_t) counter;
 
-        ngx_http_llm_cache_metric_family(m, &family);
+        ngx_http_llm_cache_metric_named(m, "llm_cache_redis_", &counter->name,
+                                        &family);
+    }
+}
+
+
+/* and of the semantic tier */
+
+static void
+ngx_http_llm_cache_metric_semantic(ngx_http_llm_cache_metrics_t *m)
+{
+    ngx_http_llm_cache_family_t                   family;
+    const ngx_http_llm_cache_semantic_counter_t  *counter;
+
+    counter = ngx_http_llm_cache_semantic_counters;
+
+    for ( /* void */ ; counter->name.len; counter++) {
+
+        family.help = counter->help;
+        family.handler = ngx_http_llm_cache_metric_semantic_counter;
+        family.data = (uintptr_t) counter;
+
+        ngx_http_llm_cache_metric_named(m, "llm_cache_semantic_",
+                                        &counter->name, &family);
+    }
+}
+
+
+static void
+ngx_http_llm_cache_metric_named(ngx_http_llm_cache_metrics_t *m,
+    const char *prefix, const ngx_str_t *name,
+    ngx_http_llm_cache_family_t *family)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(m->request->pool, ngx_strlen(prefix) + name->len + 1);
+    if (p == NULL) {
+        m->failed = 1;
+        return;
+    }
+
+    *ngx_sprintf(p, "%s%V", prefix, name) = '\0';
+
+    family->name = (char *) p;
+    family->type = "counter";
+
+    ngx_http_llm_cache_metric_family(m, family);
+}
+
+
+static void
+ngx_http_llm_cache_metric_semantic_counter(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    const ngx_http_llm_cache_semantic_counter_t  *counter;
+
+    counter = (const ngx_http_llm_cache_semantic_counter_t *) data;
+
+    if (m->zone->vectors.sh) {
+        ngx_http_llm_cache_metric_begin(m, "_total");
+        ngx_http_llm_cache_metric_end(m, ngx_http_llm_cache_semantic_counted(
+                                   ngx_http_llm_cache_zone_semantic(m->zone),
+                                   counter),
+                                      counter->per);
+    }
+}
+
+
+static void
+ngx_http_llm_cache_metric_guards(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_uint_t                           i;
+    ngx_http_llm_cache_semantic_stat_t  *stat;
+
+    stat = ngx_http_llm_cache_zone_semantic(m->zone);
+
+    for (i = 0; m->zone->vectors.sh && i < LLM_GUARDS; i++) {
+        ngx_http_llm_cache_metric_begin(m, "_total");
+        ngx_http_llm_cache_metric_word(m, "guard", llm_guard_name(1u << i));
+        ngx_http_llm_cache_metric_end(m, stat->refused[i], 1);
     }
 }
 

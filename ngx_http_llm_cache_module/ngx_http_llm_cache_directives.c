@@ -84,6 +84,13 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
       0,
       NULL },
 
+    { ngx_string("llm_cache_semantic_verify"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_llm_cache_semantic_verify,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("llm_cache_embed"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1234,
       ngx_http_llm_cache_embed,
@@ -301,7 +308,8 @@ ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         lcf->zone_name.len = value[2].len - 5;
     }
 
-    return NGX_CONF_OK;
+    return lcf->enable == NGX_HTTP_LLM_CACHE_OFF
+           ? NGX_CONF_OK : ngx_http_llm_cache_use_threads(cf);
 }
 
 

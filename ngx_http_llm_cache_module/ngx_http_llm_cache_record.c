@@ -398,6 +398,10 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
         ngx_http_llm_cache_semantic_stored(ctx);
     }
 
+    if (ctx->verify) {
+        ngx_http_llm_cache_verify_stored(ctx);
+    }
+
     if (ctx->conf->redis) {
         ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
                                     ctx->conf->zone, ctx->key,
@@ -462,6 +466,11 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->mark_empty = info->mark_empty;
     rec->has_usage = info->has_usage;
     rec->usage_asked = ctx->ask.include_usage;
+    rec->tools = info->tools;
+    rec->barred = ctx->semantic
+                  && ngx_http_llm_cache_vectors_barred(
+                                       &ctx->conf->zone->vectors, ctx->key);
+    rec->split = ctx->unfit;
 
     return reason;
 }

@@ -267,6 +267,10 @@ ngx_http_llm_cache_redis_take(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (conf->zone->restored) {
+        conf->zone->restored(conf->zone, ctx->key);
+    }
+
     /* a change that was told before the record was there */
 
     if (ctx->changes != *ngx_http_llm_cache_redis_changes(conf->zone,
@@ -487,8 +491,6 @@ ngx_http_llm_cache_redis_go_on(ngx_http_request_t *r,
     ctx->querying = 0;
     ctx->answered = 1;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
+    ngx_http_llm_cache_ready_phases(r);
     ngx_http_core_run_phases(r);
 }

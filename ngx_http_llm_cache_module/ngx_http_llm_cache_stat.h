@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 
 #include "llm_reason.h"
+#include "ngx_http_llm_cache_semantic_stat.h"
 
 
 /* pairs of a location and a model that are told apart; the first is all
@@ -119,6 +120,8 @@ typedef struct {
 
     ngx_atomic_t                 bypass[LLM_REASON_MAX];
     ngx_atomic_t                 refused[LLM_REASON_MAX];
+
+    ngx_http_llm_cache_semantic_stat_t  semantic;
 
     ngx_http_llm_cache_histogram_t
                           histograms[NGX_HTTP_LLM_CACHE_HISTOGRAM_MAX];

@@ -276,6 +276,10 @@ ngx_http_llm_cache_load_data(ngx_http_llm_cache_state_t *state)
     {
         load->stored++;
 
+        if (state->zone->restored) {
+            state->zone->restored(state->zone, reader->entry.key);
+        }
+
     } else {
         load->left_out++;
     }

@@ -1,7 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
-#define NGX_HTTP_LLM_CACHE_REDIS_VARS  "llm_cache_redis_"
+#define NGX_HTTP_LLM_CACHE_REDIS_VARS     "llm_cache_redis_"
+#define NGX_HTTP_LLM_CACHE_SEMANTIC_VARS  "llm_cache_semantic_"
 
 
 typedef enum {
@@ -42,12 +43,8 @@ static ngx_int_t ngx_http_llm_cache_redis_state_word(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_llm_cache_loc_conf_t *conf);
 static ngx_int_t ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v);
-static ngx_int_t ngx_http_llm_cache_set_number(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, int64_t n);
 static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_llm_cache_set_value(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, llm_str_t value);
 static ngx_int_t ngx_http_llm_cache_key_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx);
 
@@ -120,6 +117,10 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
 
     { ngx_string(NGX_HTTP_LLM_CACHE_REDIS_VARS), NULL,
       ngx_http_llm_cache_redis_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+    { ngx_string(NGX_HTTP_LLM_CACHE_SEMANTIC_VARS), NULL,
+      ngx_http_llm_cache_semantic_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
 
     { ngx_string("llm_request_"), NULL, ngx_http_llm_cache_request_variable,
@@ -222,7 +223,7 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_llm_cache_set_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, llm_str_t value)
 {
@@ -484,9 +485,7 @@ ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
 }
 
 
-/* a negative number is none */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_llm_cache_set_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, int64_t n)
 {

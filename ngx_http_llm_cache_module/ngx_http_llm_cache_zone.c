@@ -396,6 +396,42 @@ ngx_http_llm_cache_zone_redis(ngx_http_llm_cache_zone_t *zone)
 }
 
 
+ngx_http_llm_cache_semantic_stat_t *
+ngx_http_llm_cache_zone_semantic(ngx_http_llm_cache_zone_t *zone)
+{
+    return &zone->stat->semantic;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_zone_mark(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, size_t offset, u_char bits)
+{
+    ngx_int_t                    rc;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    node = *ngx_http_llm_cache_shard_find(shard, key);
+    rc = NGX_DECLINED;
+
+    if (node && node->chunks && node->chunks->len > offset) {
+        node->chunks->data[offset] |= bits;
+        shard->sh->changes++;
+        rc = NGX_OK;
+    }
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    return rc;
+}
+
+
 ngx_uint_t
 ngx_http_llm_cache_zone_has(ngx_http_llm_cache_zone_t *zone,
     const u_char *key)
