@@ -55,7 +55,8 @@
     _(ENTRY_SIZE, "entry_size")                                               \
     _(ZONE_FULL, "zone_full")                                                 \
     _(REDIRECTED, "redirected")                                               \
-    _(INPUTS, "inputs")
+    _(INPUTS, "inputs")                                                       \
+    _(PURGED, "purged")
 
 
 typedef enum {

@@ -236,6 +236,9 @@ typedef struct {
 
     u_char                       key[LLM_KEY_LEN];
     u_char                       variant;    /* that the key is of */
+    ngx_str_t                    ns;         /* its namespace */
+    llm_tags_t                   tags;       /* of what the key is of */
+    ngx_uint_t                   purges;     /* of the zone, until then */
     ngx_http_llm_cache_semantic_t  *semantic; /* NULL: no question */
     ngx_http_llm_cache_embedding_t *embedding; /* that it waits for */
     ngx_http_llm_cache_verify_t *verify;     /* NULL: nothing is verified */
@@ -304,6 +307,7 @@ typedef struct {
     unsigned                     ready:1;    /* the body has been read */
     unsigned                     working:1;  /* a thread makes sense of it */
     unsigned                     has_key:1;
+    unsigned                     tagged:1;   /* the tags are complete */
     unsigned                     may_store:1;
     unsigned                     recording:1;
     unsigned                     stored:1;
@@ -476,6 +480,9 @@ ngx_int_t ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
+
+/* completes ctx->tags */
+void ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_embed.c */
 

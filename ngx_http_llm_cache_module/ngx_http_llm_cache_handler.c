@@ -878,6 +878,11 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     } else {
         rc = ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
                                              &ctx->writer);
+
+        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+            ngx_http_llm_cache_tag(ctx);
+            ngx_http_llm_cache_flight_tag(&ctx->writer, &ctx->tags);
+        }
     }
 
     ngx_http_llm_cache_zone_release(&ctx->failed_hold);

@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_purges.h"
 #include "llm_bytes.h"
 
 
@@ -57,6 +58,9 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
+    ctx->purges = ngx_http_llm_cache_zone_purges(ctx->conf->zone);
+    ctx->tagged = 0;
+
     rc = ngx_http_llm_cache_key_whole(r, ctx, ctx->conf->scope_kind,
                                       LLM_KEY_BODY, ctx->digest, ctx->key);
 
@@ -94,6 +98,29 @@ ngx_http_llm_cache_make_observed_key(ngx_http_request_t *r,
 }
 
 
+void
+ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->tagged) {
+        return;
+    }
+
+    ctx->tagged = 1;
+
+    /* without memory for it the record is in no namespace, of no model */
+
+    if (llm_record_tag(ngx_http_llm_cache_view(&ctx->ns), ctx->tags.ns) != 0) {
+        ngx_memzero(ctx->tags.ns, LLM_TAG_LEN);
+    }
+
+    if (llm_record_tag(ngx_http_llm_cache_view(&ctx->model), ctx->tags.model)
+        != 0)
+    {
+        ngx_memzero(ctx->tags.model, LLM_TAG_LEN);
+    }
+}
+
+
 /* what has another embedder is another partition */
 
 ngx_int_t
@@ -127,6 +154,8 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
 
     if (rc == NGX_OK) {
         form = ctx->ask.form;
+
+        ngx_memcpy(ctx->tags.scope, scope, LLM_TAG_LEN);
 
         llm_key_add(key, LLM_KEY_SCOPE, scope, LLM_KEY_LEN);
         llm_key_add(key, LLM_KEY_DIALECT, ctx->route.dialect->name.data,
@@ -357,6 +386,8 @@ ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
 
         kind = 'n';
     }
+
+    ctx->ns = value;
 
     llm_key_add(key, LLM_KEY_NAMESPACE, &kind, 1);
     llm_key_add(key, LLM_KEY_NAMESPACE, value.data, value.len);

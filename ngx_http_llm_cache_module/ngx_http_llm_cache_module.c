@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_purge.h"
 #include "ngx_http_llm_cache_holds.h"
 #include "ngx_http_llm_cache_state.h"
 
@@ -181,6 +182,8 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    ngx_http_llm_cache_purge_init(mcf);
+
     if (ngx_process == NGX_PROCESS_SINGLE) {
         ngx_http_llm_cache_state_init_single(cycle);
     }
@@ -197,6 +200,7 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
     ngx_http_llm_cache_redis_t     **redises;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
+    ngx_http_llm_cache_purge_exit();
     ngx_http_llm_cache_pack_exit();
     ngx_http_llm_cache_redis_store_exit();
     ngx_http_llm_cache_reply_exit();

@@ -7,6 +7,8 @@
 
 static llm_reason_e ngx_http_llm_cache_write_head(
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
+static void ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t meta_len);
 static ngx_int_t ngx_http_llm_cache_reserve_table(
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static llm_reason_e ngx_http_llm_cache_record_buf(
@@ -56,20 +58,7 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
         }
     }
 
-    /* followers read the head before all of it is known */
-
-    ngx_memzero(&ctx->record, sizeof(llm_record_t));
-    ngx_memcpy(ctx->record.key, ctx->key, LLM_KEY_LEN);
-
-    ctx->record.created = ngx_time();
-    ctx->record.expires = ctx->record.created;
-    ctx->record.prompt_tokens = -1;
-    ctx->record.completion_tokens = -1;
-    ctx->record.mark = LLM_RECORD_NO_MARK;
-    ctx->record.meta_len = (uint16_t) meta.len;
-    ctx->record.status = (uint16_t) r->headers_out.status;
-    ctx->record.form = (uint8_t) ctx->form;
-    ctx->record.ask = ctx->ask.form;
+    ngx_http_llm_cache_begin_head(r, ctx, meta.len);
 
     reason = ctx->observed
              ? ngx_http_llm_cache_observe_start(r, ctx,
@@ -113,6 +102,9 @@ ngx_http_llm_cache_write_head(ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
     } else {
         rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key,
                                             expected, &ctx->writer);
+
+        /* the upstream was asked before */
+        ctx->writer.purges = ctx->purges;
     }
 
     if (rc == NGX_OK) {
@@ -126,6 +118,35 @@ ngx_http_llm_cache_write_head(ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
     }
 
     return rc == NGX_OK ? LLM_REASON_NONE : LLM_REASON_ZONE_FULL;
+}
+
+
+/* followers read the head before all of it is known */
+
+static void
+ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t meta_len)
+{
+    llm_record_t  *rec;
+
+    rec = &ctx->record;
+
+    ngx_memzero(rec, sizeof(llm_record_t));
+    ngx_memcpy(rec->key, ctx->key, LLM_KEY_LEN);
+
+    rec->created = ngx_time();
+    rec->expires = rec->created;
+    rec->prompt_tokens = -1;
+    rec->completion_tokens = -1;
+    rec->mark = LLM_RECORD_NO_MARK;
+    rec->meta_len = (uint16_t) meta_len;
+    rec->status = (uint16_t) r->headers_out.status;
+    rec->form = (uint8_t) ctx->form;
+    rec->ask = ctx->ask.form;
+    rec->dialect = (uint8_t) ctx->route.dialect->id;
+
+    ngx_http_llm_cache_tag(ctx);
+    rec->tags = ctx->tags;
 }
 
 
@@ -188,6 +209,9 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
         != 0
         || llm_record_add_meta(meta, LLM_META_MODEL,
                                ngx_http_llm_cache_view(&ctx->model))
+           != 0
+        || llm_record_add_meta(meta, LLM_META_NAMESPACE,
+                               ngx_http_llm_cache_view(&ctx->ns))
            != 0)
     {
         return NGX_ERROR;
@@ -508,15 +532,14 @@ static llm_reason_e
 ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     llm_answer_info_t *info)
 {
-    if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
-                                       ctx->record.created,
-                                       ctx->record.expires,
-                                       llm_evict_weight(info->prompt_tokens,
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_zone_commit(&ctx->writer, &ctx->record,
+                                        llm_evict_weight(info->prompt_tokens,
                                                      info->completion_tokens,
-                                                     ctx->writer.len))
-        != NGX_OK)
-    {
-        return LLM_REASON_ZONE_FULL;
+                                                         ctx->writer.len));
+    if (rc != NGX_OK) {
+        return rc == NGX_ABORT ? LLM_REASON_PURGED : LLM_REASON_ZONE_FULL;
     }
 
     ctx->stored = 1;
