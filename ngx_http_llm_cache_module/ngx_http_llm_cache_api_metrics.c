@@ -5,37 +5,12 @@
  */
 
 
-#include "ngx_http_llm_cache_api.h"
-
-
-typedef struct ngx_http_llm_cache_metrics_s  ngx_http_llm_cache_metrics_t;
-
-struct ngx_http_llm_cache_metrics_s {
-    ngx_http_request_t          *request;
-    llm_buf_t                   *buf;
-    ngx_uint_t                   openmetrics;
-    ngx_uint_t                   failed;     /* memory ran out */
-
-    const char                  *name;       /* of the family at hand */
-    ngx_http_llm_cache_zone_t   *zone;
-};
-
-
-typedef struct {
-    const char                  *name;       /* without "_total" */
-    const char                  *type;
-    const char                  *help;
-    void                       (*handler)(ngx_http_llm_cache_metrics_t *m,
-                                          uintptr_t data);
-    uintptr_t                    data;       /* what is told of a zone */
-} ngx_http_llm_cache_family_t;
+#include "ngx_http_llm_cache_metrics.h"
 
 
 static void ngx_http_llm_cache_metric_requests(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_hits(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data);
-static void ngx_http_llm_cache_metric_reasons(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_counter(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
@@ -55,16 +30,6 @@ static void ngx_http_llm_cache_metric_lookup(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_histogram_of(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_observed_requests(
-    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_observed_tokens(
-    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_observed_parts(
-    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_observed_room(
-    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_observed_counter(
-    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 static void ngx_http_llm_cache_metric_redis_up(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_redis_counter(
@@ -74,8 +39,6 @@ static void ngx_http_llm_cache_metric_guards(ngx_http_llm_cache_metrics_t *m,
 static void ngx_http_llm_cache_metric_semantic_counter(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 
-static void ngx_http_llm_cache_metric_family(ngx_http_llm_cache_metrics_t *m,
-    const ngx_http_llm_cache_family_t *family);
 static void ngx_http_llm_cache_metric_redis(ngx_http_llm_cache_metrics_t *m);
 static void ngx_http_llm_cache_metric_semantic(
     ngx_http_llm_cache_metrics_t *m);
@@ -84,25 +47,12 @@ static void ngx_http_llm_cache_metric_named(ngx_http_llm_cache_metrics_t *m,
     ngx_http_llm_cache_family_t *family);
 static void ngx_http_llm_cache_metric_series(ngx_http_llm_cache_metrics_t *m,
     size_t offset, uint64_t unit, const char *label, const char *value);
-static void ngx_http_llm_cache_metric_ways(ngx_http_llm_cache_metrics_t *m,
-    size_t offset, uint64_t unit, const char *label, const char *value);
-static void ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
-    ngx_http_llm_cache_series_t *series, const char *scope, const char *label,
-    const char *value, ngx_atomic_uint_t n, uint64_t unit);
 static void ngx_http_llm_cache_metric_histogram(
     ngx_http_llm_cache_metrics_t *m, ngx_http_llm_cache_histogram_e h,
     const char *tier);
 
-static void ngx_http_llm_cache_metric_begin(ngx_http_llm_cache_metrics_t *m,
-    const char *suffix);
-static void ngx_http_llm_cache_metric_label(ngx_http_llm_cache_metrics_t *m,
-    const char *name, const u_char *data, size_t len);
-static void ngx_http_llm_cache_metric_word(ngx_http_llm_cache_metrics_t *m,
-    const char *name, const char *word);
 static void ngx_http_llm_cache_metric_escaped(
     ngx_http_llm_cache_metrics_t *m, const u_char *data, size_t len);
-static void ngx_http_llm_cache_metric_end(ngx_http_llm_cache_metrics_t *m,
-    uint64_t n, uint64_t unit);
 static u_char *ngx_http_llm_cache_metric_number(u_char *p, uint64_t n,
     uint64_t unit);
 static void ngx_http_llm_cache_metric_text(ngx_http_llm_cache_metrics_t *m,
@@ -111,15 +61,8 @@ static void ngx_http_llm_cache_metric_add(ngx_http_llm_cache_metrics_t *m,
     const void *data, size_t len);
 
 
-#define NGX_HTTP_LLM_CACHE_STAT(member)                                       \
-    offsetof(ngx_http_llm_cache_stat_t, member)
-
 #define NGX_HTTP_LLM_CACHE_IN_SERIES(member)                                  \
     offsetof(ngx_http_llm_cache_series_t, member)
-
-
-#define NGX_HTTP_LLM_CACHE_IN_OBSERVED(member)                                \
-    offsetof(ngx_http_llm_cache_observed_stat_t, member)
 
 
 static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
@@ -217,68 +160,6 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
       "Lifetime of answers when they were stored.",
       ngx_http_llm_cache_metric_histogram_of, NGX_HTTP_LLM_CACHE_LIFETIME },
 
-    { "llm_cache_observed_requests", "counter",
-      "Observed requests by what the cache would have done.",
-      ngx_http_llm_cache_metric_observed_requests, 0 },
-
-    { "llm_cache_observed_bypass", "counter",
-      "Observed requests that would not have been looked up, by reason.",
-      ngx_http_llm_cache_metric_reasons,
-      NGX_HTTP_LLM_CACHE_STAT(observed_bypass) },
-
-    { "llm_cache_observed_refused", "counter",
-      "Observed answers that would not have been stored, by reason.",
-      ngx_http_llm_cache_metric_reasons,
-      NGX_HTTP_LLM_CACHE_STAT(observed_refused) },
-
-    { "llm_cache_observed_saved_tokens", "counter",
-      "Tokens that the cache would have saved.",
-      ngx_http_llm_cache_metric_observed_tokens,
-      NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved) },
-
-    { "llm_cache_observed_fetched_tokens", "counter",
-      "Tokens of answers that would have been fetched and stored.",
-      ngx_http_llm_cache_metric_observed_tokens,
-      NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched) },
-
-    { "llm_cache_observed_saved_cost", "counter",
-      "What these saved tokens cost, by llm_cache_price.",
-      ngx_http_llm_cache_metric_observed_parts,
-      NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.cost) },
-
-    { "llm_cache_observed_fetched_cost", "counter",
-      "What these fetched tokens cost, by llm_cache_price.",
-      ngx_http_llm_cache_metric_observed_parts,
-      NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.cost) },
-
-    { "llm_cache_observed_saved_seconds", "counter",
-      "Upstream time that the cache would have saved.",
-      ngx_http_llm_cache_metric_observed_parts,
-      NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.msec) },
-
-    { "llm_cache_observed_fetched_seconds", "counter",
-      "Upstream time of answers that would have been fetched and stored.",
-      ngx_http_llm_cache_metric_observed_parts,
-      NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.msec) },
-
-    { "llm_cache_observed_entries", "gauge",
-      "Answers that the zone would hold, and evicted ones that are known of.",
-      ngx_http_llm_cache_metric_observed_room, 0 },
-
-    { "llm_cache_observed_memory_bytes", "gauge",
-      "Memory that these answers would take.",
-      ngx_http_llm_cache_metric_observed_room, 1 },
-
-    { "llm_cache_observed_evictions", "counter",
-      "Answers that the zone would have dropped to make room.",
-      ngx_http_llm_cache_metric_observed_counter,
-      NGX_HTTP_LLM_CACHE_STAT(observed_evicted) },
-
-    { "llm_cache_observed_lost_hits", "counter",
-      "Look-ups that a larger zone would have answered.",
-      ngx_http_llm_cache_metric_observed_counter,
-      NGX_HTTP_LLM_CACHE_STAT(observed_lost) },
-
     { "llm_cache_redis_up", "gauge",
       "Whether the worker that answers can ask Redis.",
       ngx_http_llm_cache_metric_redis_up, 0 },
@@ -310,6 +191,7 @@ ngx_http_llm_cache_api_metrics(ngx_http_request_t *r, ngx_uint_t openmetrics,
         ngx_http_llm_cache_metric_family(&m, &ngx_http_llm_cache_families[i]);
     }
 
+    ngx_http_llm_cache_metric_observed(&m);
     ngx_http_llm_cache_metric_redis(&m);
     ngx_http_llm_cache_metric_semantic(&m);
 
@@ -321,7 +203,7 @@ ngx_http_llm_cache_api_metrics(ngx_http_request_t *r, ngx_uint_t openmetrics,
 }
 
 
-static void
+void
 ngx_http_llm_cache_metric_family(ngx_http_llm_cache_metrics_t *m,
     const ngx_http_llm_cache_family_t *family)
 {
@@ -393,9 +275,7 @@ ngx_http_llm_cache_metric_hits(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* those that there were */
-
-static void
+void
 ngx_http_llm_cache_metric_reasons(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data)
 {
@@ -479,39 +359,7 @@ ngx_http_llm_cache_metric_series(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* a counter of each scope of each series that was observed */
-
-static void
-ngx_http_llm_cache_metric_ways(ngx_http_llm_cache_metrics_t *m,
-    size_t offset, uint64_t unit, const char *label, const char *value)
-{
-    char                         *way;
-    ngx_uint_t                    i, k;
-    ngx_http_llm_cache_series_t  *series;
-
-    for (i = 0; i < NGX_HTTP_LLM_CACHE_SERIES; i++) {
-
-        series = &m->zone->stat->series[i];
-
-        if (!ngx_http_llm_cache_series_observed(series)) {
-            continue;
-        }
-
-        for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
-
-            way = (char *) &series->observed[k];
-
-            ngx_http_llm_cache_metric_sample(m, series,
-                                       ngx_http_llm_cache_observed_scopes[k],
-                                       label, value,
-                                       *(ngx_atomic_t *) (way + offset),
-                                       unit);
-        }
-    }
-}
-
-
-static void
+void
 ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
     ngx_http_llm_cache_series_t *series, const char *scope, const char *label,
     const char *value, ngx_atomic_uint_t n, uint64_t unit)
@@ -524,111 +372,6 @@ ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
     ngx_http_llm_cache_metric_word(m, "scope", scope);
     ngx_http_llm_cache_metric_word(m, label, value);
     ngx_http_llm_cache_metric_end(m, n, unit);
-}
-
-
-static void
-ngx_http_llm_cache_metric_observed_requests(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data)
-{
-    ngx_uint_t  i;
-
-    static const ngx_uint_t  statuses[] = {
-        NGX_HTTP_LLM_CACHE_HIT, NGX_HTTP_LLM_CACHE_MISS,
-        NGX_HTTP_LLM_CACHE_BYPASS, NGX_HTTP_LLM_CACHE_EXPIRED,
-        NGX_HTTP_LLM_CACHE_SHARED
-    };
-
-    for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-        ngx_http_llm_cache_metric_ways(m,
-                  NGX_HTTP_LLM_CACHE_IN_OBSERVED(requests)
-                  + statuses[i] * sizeof(ngx_atomic_t), 1, "status",
-                  (char *) ngx_http_llm_cache_status_word(statuses[i])->data);
-    }
-}
-
-
-static void
-ngx_http_llm_cache_metric_observed_tokens(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data)
-{
-    ngx_http_llm_cache_metric_ways(m,
-                      data + offsetof(ngx_http_llm_cache_sum_t, prompt_tokens),
-                      1, "kind", "prompt");
-    ngx_http_llm_cache_metric_ways(m,
-                  data + offsetof(ngx_http_llm_cache_sum_t, completion_tokens),
-                  1, "kind", "completion");
-}
-
-
-static void
-ngx_http_llm_cache_metric_observed_parts(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data)
-{
-    uint64_t  unit;
-
-    unit = data == NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.msec)
-           || data == NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.msec)
-           ? 1000 : 1000000000;
-
-    ngx_http_llm_cache_metric_ways(m, data, unit, NULL, NULL);
-}
-
-
-/* entries or bytes */
-
-static void
-ngx_http_llm_cache_metric_observed_room(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data)
-{
-    ngx_uint_t                            k, evicted;
-    ngx_http_llm_cache_observed_gauges_t  gauges;
-
-    if (!m->zone->observed.used) {
-        return;
-    }
-
-    for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
-
-        ngx_http_llm_cache_observed_gauges(&m->zone->observed, k, &gauges);
-
-        for (evicted = 0; evicted < 2; evicted++) {
-
-            ngx_http_llm_cache_metric_begin(m, "");
-            ngx_http_llm_cache_metric_word(m, "scope",
-                                       ngx_http_llm_cache_observed_scopes[k]);
-            ngx_http_llm_cache_metric_word(m, "state",
-                                           evicted ? "evicted" : "held");
-            ngx_http_llm_cache_metric_end(m,
-                  data ? evicted ? gauges.evicted_bytes : gauges.bytes
-                       : evicted ? gauges.evicted_entries : gauges.entries, 1);
-        }
-    }
-}
-
-
-/* by scope */
-
-static void
-ngx_http_llm_cache_metric_observed_counter(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data)
-{
-    ngx_uint_t     k;
-    ngx_atomic_t  *counts;
-
-    if (!m->zone->observed.used) {
-        return;
-    }
-
-    counts = (ngx_atomic_t *) ((char *) m->zone->stat + data);
-
-    for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
-
-        ngx_http_llm_cache_metric_begin(m, "_total");
-        ngx_http_llm_cache_metric_word(m, "scope",
-                                       ngx_http_llm_cache_observed_scopes[k]);
-        ngx_http_llm_cache_metric_end(m, counts[k], 1);
-    }
 }
 
 
@@ -888,7 +631,7 @@ ngx_http_llm_cache_metric_redis_counter(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-static void
+void
 ngx_http_llm_cache_metric_begin(ngx_http_llm_cache_metrics_t *m,
     const char *suffix)
 {
@@ -901,7 +644,7 @@ ngx_http_llm_cache_metric_begin(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-static void
+void
 ngx_http_llm_cache_metric_label(ngx_http_llm_cache_metrics_t *m,
     const char *name, const u_char *data, size_t len)
 {
@@ -913,9 +656,7 @@ ngx_http_llm_cache_metric_label(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* no label for NULL */
-
-static void
+void
 ngx_http_llm_cache_metric_word(ngx_http_llm_cache_metrics_t *m,
     const char *name, const char *word)
 {
@@ -955,9 +696,7 @@ ngx_http_llm_cache_metric_escaped(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* the sample's value, n parts of a unit of so many */
-
-static void
+void
 ngx_http_llm_cache_metric_end(ngx_http_llm_cache_metrics_t *m, uint64_t n,
     uint64_t unit)
 {

@@ -179,6 +179,13 @@ is($told->{memory_bytes}{evicted}, 0, 'memory: nothing was evicted');
 
 my $metrics = $server{observe}->get('/cache-api/metrics')->body;
 
+open my $promtool, '|-', "promtool check metrics >'"
+    . $server{observe}->prefix . "/said' 2>&1" or die "promtool: $!\n";
+print $promtool $metrics;
+ok(close $promtool, 'promtool accepts the metrics');
+is(LLMTest::Nginx::slurp($server{observe}->prefix . '/said'), '',
+    'and has nothing to say');
+
 for my $scope (qw(location credentials shared)) {
     my $numbers = $scope eq 'location' ? $told : $told->{scopes}{$scope};
     my %sum;
