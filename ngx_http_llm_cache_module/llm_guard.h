@@ -26,6 +26,7 @@
 #define LLM_GUARD_WORDS        0x0800   /* any other word that says anything */
 
 #define LLM_GUARD_ALL          0x0fff
+#define LLM_GUARDS             12
 
 
 typedef struct llm_guard_text_s  llm_guard_text_t;

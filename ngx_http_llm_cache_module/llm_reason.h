@@ -33,6 +33,7 @@
     _(KEY, "key")                                                             \
     _(NO_MEMORY, "no_memory")                                                 \
     /* the request was not answered from the cache by request */              \
+    _(VERIFY, "verify")                                                       \
     _(CLIENT, "client")                                                       \
     _(OPERATOR, "operator")                                                   \
     /* the answer was not stored */                                           \

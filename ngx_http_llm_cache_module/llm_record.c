@@ -7,7 +7,6 @@
 #define LLM_RECORD_AT_MAGIC       0
 #define LLM_RECORD_AT_VERSION     4
 #define LLM_RECORD_AT_FORM        6
-#define LLM_RECORD_AT_FLAGS       7
 #define LLM_RECORD_AT_KEY         8
 #define LLM_RECORD_AT_CREATED     40
 #define LLM_RECORD_AT_EXPIRES     48
@@ -23,12 +22,15 @@
 #define LLM_RECORD_AT_ASK         85
 #define LLM_RECORD_AT_PACKED_LEN  88
 #define LLM_RECORD_AT_CHECK       92
+#define LLM_RECORD_AT_MSEC        96
 
 #define LLM_RECORD_MAGIC          "LLMR"
 
 #define LLM_RECORD_MARK_EMPTY     0x01
 #define LLM_RECORD_HAS_USAGE      0x02
 #define LLM_RECORD_USAGE_ASKED    0x04
+#define LLM_RECORD_TOOLS          0x08
+#define LLM_RECORD_SPLIT          0x20
 
 
 void
@@ -38,7 +40,10 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
 
     flags = (rec->mark_empty ? LLM_RECORD_MARK_EMPTY : 0)
             | (rec->has_usage ? LLM_RECORD_HAS_USAGE : 0)
-            | (rec->usage_asked ? LLM_RECORD_USAGE_ASKED : 0);
+            | (rec->usage_asked ? LLM_RECORD_USAGE_ASKED : 0)
+            | (rec->tools ? LLM_RECORD_TOOLS : 0)
+            | (rec->barred ? LLM_RECORD_BARRED : 0)
+            | (rec->split ? LLM_RECORD_SPLIT : 0);
 
     memset(head, 0, LLM_RECORD_HEAD);
 
@@ -63,6 +68,7 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     llm_bytes_put(head + LLM_RECORD_AT_ASK, 1, rec->ask);
     llm_bytes_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
     llm_bytes_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
+    llm_bytes_put(head + LLM_RECORD_AT_MSEC, 4, rec->msec);
 }
 
 
@@ -86,6 +92,9 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     rec->mark_empty = (flags & LLM_RECORD_MARK_EMPTY) != 0;
     rec->has_usage = (flags & LLM_RECORD_HAS_USAGE) != 0;
     rec->usage_asked = (flags & LLM_RECORD_USAGE_ASKED) != 0;
+    rec->tools = (flags & LLM_RECORD_TOOLS) != 0;
+    rec->barred = (flags & LLM_RECORD_BARRED) != 0;
+    rec->split = (flags & LLM_RECORD_SPLIT) != 0;
 
     memcpy(rec->key, head + LLM_RECORD_AT_KEY, LLM_KEY_LEN);
 
@@ -110,6 +119,7 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     rec->packed_len = (uint32_t)
                       llm_bytes_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
     rec->check = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_CHECK, 4);
+    rec->msec = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_MSEC, 4);
 
     if (rec->form < LLM_FORM_JSON || rec->form > LLM_FORM_NDJSON
         || rec->usage_start > rec->usage_end

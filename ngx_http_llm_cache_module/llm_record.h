@@ -16,9 +16,14 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  4
-#define LLM_RECORD_HEAD     96
+#define LLM_RECORD_VERSION  6
+#define LLM_RECORD_HEAD     100
 #define LLM_RECORD_NO_MARK  UINT32_MAX
+
+/* a byte of the head, and the bit of it that is rec->barred: it may be set in
+   a record that others read */
+#define LLM_RECORD_AT_FLAGS  7
+#define LLM_RECORD_BARRED    0x10
 
 /* bytes before a value of the meta part */
 #define LLM_RECORD_META_HEAD  3
@@ -47,10 +52,16 @@ typedef struct {
 
     uint32_t              packed_len;        /* 0 where it is not packed */
     uint32_t              check;             /* llm_codec_check() of that */
+    uint32_t              msec;              /* that the upstream took */
 
     unsigned              mark_empty:1;
     unsigned              has_usage:1;
     unsigned              usage_asked:1;     /* the request asked for it */
+    unsigned              tools:1;           /* it calls some */
+    unsigned              barred:1;          /* it answers no other question */
+    unsigned              split:1;           /* it took the place of one of
+                                                which its form could not be
+                                                made */
 } llm_record_t;
 
 
@@ -61,6 +72,8 @@ typedef enum {
     LLM_META_HEADER_VALUE,
     LLM_META_PARTITION,                      /* of the question */
     LLM_META_QUESTION,                       /* that it answers */
+    LLM_META_EMBEDDER,                       /* of the question, */
+    LLM_META_VECTOR,                         /* which gave it this one */
     LLM_META_INPUT                           /* an answer to one input: where
                                                 it has what; the first one */
 } llm_meta_e;

@@ -99,6 +99,19 @@ llm_vector_pack(const float *v, size_t dim, int8_t *packed)
 }
 
 
+int
+llm_vector_unpack(const int8_t *packed, size_t dim, float *v)
+{
+    size_t  i;
+
+    for (i = 0; i < dim; i++) {
+        v[i] = packed[i];
+    }
+
+    return llm_vector_normalise(v, dim);
+}
+
+
 int32_t
 llm_vector_dot(const int8_t *a, const int8_t *b, size_t dim)
 {

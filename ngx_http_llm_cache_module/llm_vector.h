@@ -53,6 +53,10 @@ int llm_vector_normalise(float *v, size_t dim);
 
 float llm_vector_pack(const float *v, size_t dim, int8_t *packed);
 
+/* and back, of length 1: 0, or -1 for a vector of no length */
+
+int llm_vector_unpack(const int8_t *packed, size_t dim, float *v);
+
 /* the dot product of bytes */
 
 int32_t llm_vector_dot(const int8_t *a, const int8_t *b, size_t dim);

@@ -22,17 +22,25 @@
 #include "llm_fingerprint.h"
 #include "llm_key.h"
 #include "llm_reason.h"
+#include "llm_price.h"
 #include "llm_record.h"
 #include "ngx_http_llm_cache_pack.h"
 #include "ngx_http_llm_cache_redis.h"
 #include "ngx_http_llm_cache_semantic.h"
+#include "ngx_http_llm_cache_semantic_report.h"
+#include "ngx_http_llm_cache_stat.h"
 #include "ngx_http_llm_cache_wake.h"
 #include "ngx_http_llm_cache_zone.h"
 
 
+#define NGX_HTTP_LLM_CACHE_VERSION          "0.1.0"
+
 #define NGX_HTTP_LLM_CACHE_OFF              0
 #define NGX_HTTP_LLM_CACHE_ON               1
 #define NGX_HTTP_LLM_CACHE_OPT_IN           2
+
+#define NGX_HTTP_LLM_CACHE_API_READ         1
+#define NGX_HTTP_LLM_CACHE_API_WRITE        2
 
 #define NGX_HTTP_LLM_CACHE_CONTROL_OFF      0x01
 #define NGX_HTTP_LLM_CACHE_CONTROL_HEADER   0x02
@@ -54,8 +62,13 @@
 /* by default; see docs/how-it-works.md */
 
 #define NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD  0.5
-#define NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD   0.85
-#define NGX_HTTP_LLM_CACHE_API_THRESHOLD      0.9
+#define NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD   0.96
+#define NGX_HTTP_LLM_CACHE_API_THRESHOLD      0.97
+
+/* of two answers, by the lexical embedder and by others */
+
+#define NGX_HTTP_LLM_CACHE_VERIFY_LEXICAL     0.6
+#define NGX_HTTP_LLM_CACHE_VERIFY_THRESHOLD   0.88
 
 
 typedef struct {
@@ -64,11 +77,24 @@ typedef struct {
 } ngx_http_llm_cache_model_t;
 
 
+/* where an llm_cache_api stands */
+
+typedef struct {
+    ngx_http_core_loc_conf_t    *location;
+    ngx_http_core_srv_conf_t    *server;
+    ngx_uint_t                   write;
+    ngx_str_t                    file;
+    ngx_uint_t                   line;
+} ngx_http_llm_cache_api_t;
+
+
 typedef struct {
     ngx_array_t                  zones;      /* of zone_t * */
     ngx_array_t                  models;     /* of model_t */
     ngx_http_llm_cache_zone_t   *implicit;
     ngx_array_t                  redises;    /* of redis_t * */
+    ngx_array_t                  apis;       /* of api_t */
+    ngx_str_t                    page_policy;
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *thread_pool;
@@ -115,21 +141,9 @@ typedef struct {
     ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
     ngx_http_llm_cache_semantic_conf_t  semantic;
+    ngx_array_t                 *prices;     /* of llm_price_t */
+    ngx_uint_t                   api;        /* 0: it has none */
 } ngx_http_llm_cache_loc_conf_t;
-
-
-typedef enum {
-    NGX_HTTP_LLM_CACHE_NONE = 0,
-    NGX_HTTP_LLM_CACHE_HIT,
-    NGX_HTTP_LLM_CACHE_MISS,
-    NGX_HTTP_LLM_CACHE_BYPASS,
-    NGX_HTTP_LLM_CACHE_EXPIRED,
-    NGX_HTTP_LLM_CACHE_STALE,
-    NGX_HTTP_LLM_CACHE_UPDATING,
-    NGX_HTTP_LLM_CACHE_SHARED,
-    NGX_HTTP_LLM_CACHE_SEMANTIC,
-    NGX_HTTP_LLM_CACHE_PARTIAL
-} ngx_http_llm_cache_status_e;
 
 
 typedef struct {
@@ -179,6 +193,7 @@ typedef struct {
 
     ngx_http_llm_cache_status_e  status;
     llm_reason_e                 reason;
+    llm_reason_e                 bypass;     /* why it was not looked up */
 
     llm_route_t                  route;
     llm_ask_t                    ask;
@@ -194,6 +209,7 @@ typedef struct {
     u_char                       variant;    /* that the key is of */
     ngx_http_llm_cache_semantic_t  *semantic; /* NULL: no question */
     ngx_http_llm_cache_embedding_t *embedding; /* that it waits for */
+    ngx_http_llm_cache_verify_t *verify;     /* NULL: nothing is verified */
     ngx_http_llm_cache_found_t   hint;
 
     /* a hit */
@@ -241,6 +257,7 @@ typedef struct {
     off_t                        received;
     off_t                        expected;   /* -1: not told */
     time_t                       lifetime;
+    ngx_msec_t                   fetched_at; /* it was asked for then */
     int64_t                      prompt_tokens;
     int64_t                      completion_tokens;
     int64_t                      saved_tokens; /* -1: not known */
@@ -260,6 +277,7 @@ typedef struct {
     unsigned                     has_key:1;
     unsigned                     may_store:1;
     unsigned                     recording:1;
+    unsigned                     stored:1;
     unsigned                     unstored:1; /* for its followers only */
     unsigned                     packed:1;   /* a hit goes out as gzip */
     unsigned                     converted:1;  /* or in another form */
@@ -275,6 +293,9 @@ typedef struct {
     unsigned                     hinted:1;   /* at what answers it too */
     unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
+    unsigned                     unfit:1;    /* of what was found nothing in
+                                                this form can be made */
+    unsigned                     apart:1;    /* it has a key beside that one */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
     unsigned                     querying:1; /* Redis */
@@ -320,6 +341,8 @@ ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(ngx_pool_t *pool);
 void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
+/* the request waits no more: its events run the phases */
+void ngx_http_llm_cache_ready_phases(ngx_http_request_t *r);
 /* adds a read-only buffer to a chain: the new end of the chain, or NULL when
    memory ran out; nginx takes an empty buffer for a bug, so none is added */
 ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
@@ -352,6 +375,12 @@ llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r, size_t max,
 
 /* ngx_http_llm_cache_work.c */
 
+/*
+ * Has workers start nginx's thread pool "default".  While directives are read:
+ * Angie finishes http{} only after the core has looked at its pools.
+ */
+char *ngx_http_llm_cache_use_threads(ngx_conf_t *cf);
+
 /* NGX_OK: a thread does a copy of the work; NGX_DECLINED: do it yourself */
 ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
@@ -368,6 +397,8 @@ void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
 /* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
 ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* the key becomes one beside that of the record that was found */
+ngx_int_t ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx);
 /* the same without the body */
 ngx_int_t ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *key);
@@ -377,13 +408,22 @@ ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
 
 /* ngx_http_llm_cache_embed.c */
 
+/* the vector is there, or, for any other code than NGX_OK, is not to be had */
+typedef void (*ngx_http_llm_cache_embedded_pt)(ngx_http_request_t *r,
+    void *data, ngx_int_t rc);
+
 ngx_int_t ngx_http_llm_cache_embed_ask(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* asks for a text's vector; NULL when memory ran out.  The handler is called
+   once, within the location's timeout, unless the embedding is ended */
+ngx_http_llm_cache_embedding_t *ngx_http_llm_cache_embed_start(
+    ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx, llm_str_t text,
+    float *vector, ngx_http_llm_cache_embedded_pt handler, void *data);
 ngx_http_llm_cache_embedding_t *ngx_http_llm_cache_embed_of(
     ngx_http_request_t *r);
 void ngx_http_llm_cache_embed_take(ngx_http_request_t *r,
     ngx_http_llm_cache_embedding_t *embedding, ngx_chain_t *in);
-void ngx_http_llm_cache_embed_end(ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_embed_end(ngx_http_llm_cache_embedding_t *embedding);
 
 /* ngx_http_llm_cache_semantic_conf.c */
 
@@ -402,9 +442,46 @@ ngx_int_t ngx_http_llm_cache_semantic_take(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_found_t *found);
 void ngx_http_llm_cache_semantic_undo(ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_semantic_served(ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_semantic_index.c */
+
+/* the vector of a text by the zone's lexical embedder or a model: NGX_OK, or
+   NGX_DECLINED where there is nothing to be seen in it */
+ngx_int_t ngx_http_llm_cache_embed_text(ngx_http_llm_cache_zone_t *zone,
+    llm_static_t *model, llm_str_t text, float *vector);
+double ngx_http_llm_cache_cosine(const float *a, const float *b, size_t dim);
+/* NGX_OK, or NGX_DECLINED: the record answers no question */
+ngx_int_t ngx_http_llm_cache_read_about(llm_str_t meta,
+    ngx_http_llm_cache_about_t *about);
 ngx_int_t ngx_http_llm_cache_semantic_save(ngx_http_llm_cache_ctx_t *ctx,
     llm_buf_t *meta);
 void ngx_http_llm_cache_semantic_stored(ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_semantic_reuse(ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_semantic_restored(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
+ngx_uint_t ngx_http_llm_cache_semantic_bar(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
+
+/* ngx_http_llm_cache_semantic_stat.c */
+
+/* $llm_cache_semantic_NAME */
+ngx_int_t ngx_http_llm_cache_semantic_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+/* ngx_http_llm_cache_verify.c */
+
+/* NGX_OK: the semantic hit that is held goes upstream instead */
+ngx_int_t ngx_http_llm_cache_verify_begin(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* the fresh answer has been stored */
+void ngx_http_llm_cache_verify_stored(ngx_http_llm_cache_ctx_t *ctx);
+/* compares it with the other one, when the client has been sent it */
+void ngx_http_llm_cache_verify(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* NGX_OK: the upstream failed, and the semantic hit is held after all */
+ngx_int_t ngx_http_llm_cache_verify_fall_back(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_verify_end(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_filter.c */
 
@@ -541,6 +618,18 @@ ngx_int_t ngx_http_llm_cache_convert(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_make_other(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
+/* ngx_http_llm_cache_send.c */
+
+/* sends buffers of ctx->free: what the filters say */
+ngx_int_t ngx_http_llm_cache_send(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *out);
+/* NGX_AGAIN: the write handler is called when the client takes more, which it
+   has done meanwhile or not; NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_send_wait(ngx_http_request_t *r,
+    ngx_uint_t progress);
+/* in a write handler, what waits: NGX_OK, or the code of the response's end */
+ngx_int_t ngx_http_llm_cache_send_more(ngx_http_request_t *r);
+
 /* ngx_http_llm_cache_pace.c */
 
 /* whether ctx->out is sent at a certain rate */
@@ -633,6 +722,11 @@ void ngx_http_llm_cache_redis_unlease(ngx_http_llm_cache_ctx_t *ctx);
 /* ngx_http_llm_cache_variables.c */
 
 ngx_int_t ngx_http_llm_cache_add_variables(ngx_conf_t *cf);
+/* no value for an empty text, and for a negative number */
+ngx_int_t ngx_http_llm_cache_set_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, llm_str_t value);
+ngx_int_t ngx_http_llm_cache_set_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t n);
 
 /* ngx_http_llm_cache_conf.c */
 
@@ -643,6 +737,47 @@ char *ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 /* a zone with the defaults, NULL when memory ran out */
 ngx_http_llm_cache_zone_t *ngx_http_llm_cache_new_zone(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_account.c */
+
+/* what this request did not cost, as far as it is known */
+
+typedef struct {
+    int64_t                      prompt_tokens;
+    int64_t                      completion_tokens;
+    uint64_t                     cost;       /* billionths */
+    uint64_t                     msec;       /* of the upstream */
+} ngx_http_llm_cache_savings_t;
+
+void ngx_http_llm_cache_savings(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_savings_t *savings);
+/* an answer was stored, in the background too */
+void ngx_http_llm_cache_account_stored(ngx_http_llm_cache_zone_t *zone,
+    const llm_record_t *rec);
+ngx_int_t ngx_http_llm_cache_log_handler(ngx_http_request_t *r);
+char *ngx_http_llm_cache_price(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_llm_cache_api.c */
+
+ngx_int_t ngx_http_llm_cache_api_handler(ngx_http_request_t *r);
+
+/* ngx_http_llm_cache_api_conf.c */
+
+char *ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+/* warns of those that let everybody purge */
+void ngx_http_llm_cache_api_check(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_api_page.c */
+
+/* the policy of the status page: NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_page_init(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_zone_conf.c */
+
+char *ngx_http_llm_cache_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* ngx_http_llm_cache_directives.c */
 

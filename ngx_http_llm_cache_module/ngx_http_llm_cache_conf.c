@@ -9,6 +9,17 @@
 #define NGX_HTTP_LLM_CACHE_NGX_BUFFER  (2 * ngx_pagesize)
 #define NGX_HTTP_LLM_CACHE_BUFFER      (1024 * 1024)
 
+/*
+ * The resolver of a location without one knows no name servers.  Angie's asks
+ * those of /etc/resolv.conf: names are resolved at start all the same.
+ */
+
+#if (defined angie_version && angie_version >= 1012000)
+#define ngx_http_llm_cache_has_resolver(r)  ((r)->resolv_conf.len == 0)
+#else
+#define ngx_http_llm_cache_has_resolver(r)  ((r)->connections.nelts != 0)
+#endif
+
 
 static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *prev,
@@ -48,6 +59,9 @@ ngx_http_llm_cache_create_main_conf(ngx_conf_t *cf)
            != NGX_OK
         || ngx_array_init(&mcf->redises, cf->pool, 1,
                           sizeof(ngx_http_llm_cache_redis_t *))
+           != NGX_OK
+        || ngx_array_init(&mcf->apis, cf->pool, 1,
+                          sizeof(ngx_http_llm_cache_api_t))
            != NGX_OK)
     {
         return NULL;
@@ -82,6 +96,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
      *     conf->finish = NULL;
      *     conf->use_stale = 0;
      *     conf->semantic = { 0 };
+     *     conf->prices = NULL;
+     *     conf->api = 0;
      */
 
     conf->enable = NGX_CONF_UNSET_UINT;
@@ -105,6 +121,8 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->headers = NGX_CONF_UNSET;
     conf->semantic.enable = NGX_CONF_UNSET;
     conf->semantic.threshold = -1;
+    conf->semantic.verify = NGX_CONF_UNSET;
+    conf->semantic.verify_threshold = -1;
 
     return conf;
 }
@@ -144,6 +162,10 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->scope_kind == 0) {
         conf->scope_kind = NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS;
+    }
+
+    if (conf->prices == NULL) {
+        conf->prices = prev->prices;
     }
 
     if (conf->controls == 0) {
@@ -208,8 +230,11 @@ ngx_http_llm_cache_use_redis(ngx_conf_t *cf,
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    resolver = clcf->resolver && clcf->resolver->connections.nelts
-               ? clcf->resolver : NULL;
+    resolver = clcf->resolver;
+
+    if (resolver && !ngx_http_llm_cache_has_resolver(resolver)) {
+        resolver = NULL;
+    }
 
     conf->redis = ngx_http_llm_cache_redis_use(cf, &mcf->redises, conf->redis,
                                                resolver,

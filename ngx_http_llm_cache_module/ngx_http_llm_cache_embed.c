@@ -6,85 +6,59 @@
 #define NGX_HTTP_LLM_CACHE_EMBED_MAX  (128 * 1024)
 
 
-/* a question that is being embedded by a subrequest; of the request's pool */
+/* a text that is being embedded by a subrequest; of the request's pool */
 
 struct ngx_http_llm_cache_embedding_s {
-    ngx_http_request_t             *request;   /* NULL: nobody waits */
-    ngx_http_llm_cache_semantic_t  *semantic;
-    ngx_event_t                     timer;
-    size_t                          len;
-    ngx_uint_t                      too_long;
-    u_char                         *reply;
+    ngx_http_request_t                *request;   /* NULL: nobody waits */
+    ngx_http_request_t                *subrequest;
+    ngx_http_llm_cache_embedded_pt     handler;
+    void                              *data;
+    ngx_http_llm_cache_semantic_stat_t *stat;
+    uint64_t                           start;
+    float                             *vector;
+    size_t                             dim;
+    ngx_event_t                        timer;
+    size_t                             len;
+    ngx_uint_t                         too_long;
+    u_char                            *reply;
 };
 
 
 static ngx_int_t ngx_http_llm_cache_embed_prepare(ngx_http_request_t *sr,
     ngx_str_t *body);
 static ngx_int_t ngx_http_llm_cache_embed_body(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *body);
+    llm_str_t text, ngx_str_t *model, ngx_str_t *body);
 static ngx_int_t ngx_http_llm_cache_embed_done(ngx_http_request_t *sr,
     void *data, ngx_int_t rc);
 static void ngx_http_llm_cache_embed_timeout(ngx_event_t *ev);
-static void ngx_http_llm_cache_embed_wake(
-    ngx_http_llm_cache_embedding_t *embedding);
+static void ngx_http_llm_cache_embed_finish(
+    ngx_http_llm_cache_embedding_t *embedding, ngx_int_t rc);
+static void ngx_http_llm_cache_embed_abort(ngx_http_request_t *sr);
+static void ngx_http_llm_cache_embed_asked(ngx_http_request_t *r, void *data,
+    ngx_int_t rc);
 
 
 /*
  * Asks the location for the question's vector.  NGX_AGAIN: the phases run
  * again when it is there, or will not be; NGX_ERROR.
- *
- * The subrequest is one in the background, so that a request that has waited
- * long enough can be answered before it ends.
  */
 
 ngx_int_t
 ngx_http_llm_cache_embed_ask(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_str_t                        body;
-    ngx_http_request_t              *sr;
-    ngx_http_llm_cache_ctx_t        *own;
-    ngx_http_post_subrequest_t      *ps;
-    ngx_http_llm_cache_embedding_t  *embedding;
+    llm_str_t  text;
 
-    embedding = ngx_pcalloc(r->pool, sizeof(ngx_http_llm_cache_embedding_t));
-    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
-    own = ngx_http_llm_cache_create_ctx(r->pool);
+    text.data = ctx->semantic->question.text;
+    text.len = ctx->semantic->question.len;
 
-    if (embedding == NULL || ps == NULL || own == NULL
-        || ngx_http_llm_cache_embed_body(r, ctx, &body) != NGX_OK)
-    {
+    ctx->embedding = ngx_http_llm_cache_embed_start(r, ctx, text,
+                                              ctx->semantic->vector,
+                                              ngx_http_llm_cache_embed_asked,
+                                              ctx);
+    if (ctx->embedding == NULL) {
         return NGX_ERROR;
     }
-
-    ps->handler = ngx_http_llm_cache_embed_done;
-    ps->data = embedding;
-
-    if (ngx_http_subrequest(r, &ctx->conf->semantic.location, NULL, &sr, ps,
-                            NGX_HTTP_SUBREQUEST_BACKGROUND)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    own->embedding = embedding;
-    ngx_http_llm_cache_set_ctx(sr, own);
-
-    embedding->request = r;
-    embedding->semantic = ctx->semantic;
-
-    if (ngx_http_llm_cache_embed_prepare(sr, &body) != NGX_OK) {
-        embedding->request = NULL;
-        return NGX_ERROR;
-    }
-
-    embedding->timer.data = embedding;
-    embedding->timer.handler = ngx_http_llm_cache_embed_timeout;
-    embedding->timer.log = r->connection->log;
-
-    ngx_add_timer(&embedding->timer, ctx->conf->semantic.timeout);
-
-    ctx->embedding = embedding;
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -93,25 +67,107 @@ ngx_http_llm_cache_embed_ask(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_llm_cache_embed_body(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *body)
+static void
+ngx_http_llm_cache_embed_asked(ngx_http_request_t *r, void *data,
+    ngx_int_t rc)
 {
-    llm_buf_t   buf;
-    llm_str_t   text;
-    ngx_int_t   rc;
+    ngx_http_llm_cache_ctx_t *ctx = data;
 
-    text.data = ctx->semantic->question.text;
-    text.len = ctx->semantic->question.len;
+    ctx->semantic->ready = (rc == NGX_OK);
+    ctx->embedding = NULL;
+    ctx->embedded = 1;
+
+    ngx_http_llm_cache_ready_phases(r);
+
+    if (ngx_http_post_request(r, NULL) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "llm cache: no memory to go on with a request");
+    }
+}
+
+
+/*
+ * The subrequest is one in the background, so that a request that has waited
+ * long enough can be answered before it ends, and needs not wait at all.
+ */
+
+ngx_http_llm_cache_embedding_t *
+ngx_http_llm_cache_embed_start(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_str_t text, float *vector,
+    ngx_http_llm_cache_embedded_pt handler, void *data)
+{
+    ngx_str_t                            body;
+    ngx_http_request_t                  *sr;
+    ngx_http_llm_cache_ctx_t            *own;
+    ngx_http_post_subrequest_t          *ps;
+    ngx_http_llm_cache_embedding_t      *embedding;
+    ngx_http_llm_cache_semantic_conf_t  *sc;
+
+    sc = &ctx->conf->semantic;
+
+    embedding = ngx_pcalloc(r->pool, sizeof(ngx_http_llm_cache_embedding_t));
+    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
+    own = ngx_http_llm_cache_create_ctx(r->pool);
+
+    if (embedding == NULL || ps == NULL || own == NULL
+        || ngx_http_llm_cache_embed_body(r, text, &sc->model_name, &body)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ps->handler = ngx_http_llm_cache_embed_done;
+    ps->data = embedding;
+
+    if (ngx_http_subrequest(r, &sc->location, NULL, &sr, ps,
+                            NGX_HTTP_SUBREQUEST_BACKGROUND)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    own->embedding = embedding;
+    ngx_http_llm_cache_set_ctx(sr, own);
+
+    embedding->subrequest = sr;
+    embedding->vector = vector;
+    embedding->dim = sc->location_dim;
+
+    if (ngx_http_llm_cache_embed_prepare(sr, &body) != NGX_OK) {
+        return NULL;
+    }
+
+    embedding->request = r;
+    embedding->handler = handler;
+    embedding->data = data;
+    embedding->start = ngx_http_llm_cache_usec();
+    embedding->stat = ngx_http_llm_cache_zone_semantic(ctx->conf->zone);
+
+    ngx_http_llm_cache_semantic_count(embedding->stat, embeds);
+
+    embedding->timer.data = embedding;
+    embedding->timer.handler = ngx_http_llm_cache_embed_timeout;
+    embedding->timer.log = r->connection->log;
+
+    ngx_add_timer(&embedding->timer, sc->timeout);
+
+    return embedding;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_embed_body(ngx_http_request_t *r, llm_str_t text,
+    ngx_str_t *model, ngx_str_t *body)
+{
+    llm_buf_t  buf;
+    ngx_int_t  rc;
 
     ngx_memzero(&buf, sizeof(llm_buf_t));
 
     rc = NGX_ERROR;
 
-    if (llm_embed_request(text, ngx_http_llm_cache_view(
-                                    &ctx->conf->semantic.model_name), &buf)
-        == 0)
-    {
+    if (llm_embed_request(text, ngx_http_llm_cache_view(model), &buf) == 0) {
+
         body->len = buf.len;
         body->data = ngx_pnalloc(r->pool, buf.len);
 
@@ -256,30 +312,26 @@ ngx_http_llm_cache_embed_done(ngx_http_request_t *sr, void *data,
 {
     ngx_http_llm_cache_embedding_t *embedding = data;
 
-    ngx_http_llm_cache_semantic_t  *s;
-
     if (embedding->request == NULL) {
         return rc;
     }
 
-    s = embedding->semantic;
-
     if (rc == NGX_OK && sr->headers_out.status == NGX_HTTP_OK
         && embedding->reply && !embedding->too_long
-        && llm_embed_reply(embedding->reply, embedding->len, s->dim,
-                           s->vector)
+        && llm_embed_reply(embedding->reply, embedding->len, embedding->dim,
+                           embedding->vector)
            == 0)
     {
-        s->ready = 1;
+        ngx_http_llm_cache_embed_finish(embedding, NGX_OK);
 
     } else {
         ngx_log_error(NGX_LOG_WARN, sr->connection->log, 0,
                       "llm cache: \"%V\" gave no vector of %uz dimensions, "
-                      "status %ui", &sr->uri, s->dim,
+                      "status %ui", &sr->uri, embedding->dim,
                       sr->headers_out.status);
-    }
 
-    ngx_http_llm_cache_embed_wake(embedding);
+        ngx_http_llm_cache_embed_finish(embedding, NGX_ERROR);
+    }
 
     return rc;
 }
@@ -289,61 +341,82 @@ static void
 ngx_http_llm_cache_embed_timeout(ngx_event_t *ev)
 {
     ngx_connection_t                *c;
+    ngx_http_request_t              *sr;
     ngx_http_llm_cache_embedding_t  *embedding;
 
     embedding = ev->data;
-    c = embedding->request->connection;
+
+    sr = embedding->subrequest;
+    c = sr->connection;
 
     ngx_log_error(NGX_LOG_WARN, c->log, 0,
-                  "llm cache: a question was not embedded in time");
+                  "llm cache: a text was not embedded in time");
 
-    ngx_http_llm_cache_embed_wake(embedding);
+    ngx_http_llm_cache_embed_finish(embedding, NGX_ERROR);
+
+    /* this may be the end of the request, and of the embedding */
+    ngx_http_llm_cache_embed_abort(sr);
 
     ngx_http_run_posted_requests(c);
 }
 
 
 static void
-ngx_http_llm_cache_embed_wake(ngx_http_llm_cache_embedding_t *embedding)
+ngx_http_llm_cache_embed_finish(ngx_http_llm_cache_embedding_t *embedding,
+    ngx_int_t rc)
 {
-    ngx_http_request_t        *r;
-    ngx_http_llm_cache_ctx_t  *ctx;
+    ngx_http_request_t  *r;
 
     r = embedding->request;
+
+    embedding->request = NULL;
 
     if (embedding->timer.timer_set) {
         ngx_del_timer(&embedding->timer);
     }
 
-    embedding->request = NULL;
+    ngx_http_llm_cache_count(&embedding->stat->embed_usec,
+                             ngx_http_llm_cache_usec() - embedding->start);
 
-    ctx = ngx_http_llm_cache_get_ctx(r);
-
-    ctx->embedding = NULL;
-    ctx->embedded = 1;
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    if (ngx_http_post_request(r, NULL) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "llm cache: no memory to go on with a request");
+    if (rc != NGX_OK) {
+        ngx_http_llm_cache_semantic_count(embedding->stat, embed_errors);
     }
+
+    embedding->handler(r, embedding->data, rc);
+}
+
+
+/*
+ * Nobody waits for the subrequest, but the connection would be kept for it.
+ * Its upstream's cleanup ends it as it ends that of a request that is freed.
+ */
+
+static void
+ngx_http_llm_cache_embed_abort(ngx_http_request_t *sr)
+{
+    ngx_http_cleanup_pt  *cleanup;
+
+    if (sr->done || sr->main->blocked || sr->upstream == NULL
+        || sr->upstream->cleanup == NULL)
+    {
+        return;
+    }
+
+    cleanup = sr->upstream->cleanup;
+
+    sr->read_event_handler = ngx_http_request_empty_handler;
+    sr->write_event_handler = ngx_http_request_empty_handler;
+
+    (*cleanup)(sr);
 }
 
 
 /* the request goes away, or somewhere else */
 
 void
-ngx_http_llm_cache_embed_end(ngx_http_llm_cache_ctx_t *ctx)
+ngx_http_llm_cache_embed_end(ngx_http_llm_cache_embedding_t *embedding)
 {
-    ngx_http_llm_cache_embedding_t  *embedding;
-
-    embedding = ctx->embedding;
-
-    /* a subrequest's own context has it too, and does not wait */
-
-    if (embedding == NULL || ctx->conf == NULL) {
+    if (embedding == NULL || embedding->request == NULL) {
         return;
     }
 
@@ -352,5 +425,4 @@ ngx_http_llm_cache_embed_end(ngx_http_llm_cache_ctx_t *ctx)
     }
 
     embedding->request = NULL;
-    ctx->embedding = NULL;
 }

@@ -19,6 +19,8 @@ static llm_reason_e ngx_http_llm_cache_response_control(
     ngx_http_request_t *r);
 static time_t ngx_http_llm_cache_lifetime(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_pass_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in);
 
@@ -446,7 +448,7 @@ ngx_http_llm_cache_lifetime(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t                     *cl;
+    ngx_int_t                        rc;
     ngx_http_llm_cache_ctx_t        *ctx;
     ngx_http_llm_cache_fetch_t      *fetch;
     ngx_http_llm_cache_embedding_t  *embedding;
@@ -474,6 +476,22 @@ ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     if (ctx->items) {
         ngx_http_llm_cache_items_take(ctx, in);
     }
+
+    rc = ngx_http_llm_cache_pass_body(r, ctx, in);
+
+    if (ctx->verify) {
+        ngx_http_llm_cache_verify(r, ctx);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_pass_body(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_chain_t  *cl;
 
     if (ctx->replaced) {
         ngx_http_llm_cache_discard(in);

@@ -200,7 +200,7 @@ ngx_http_llm_cache_flight_join(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_shard_take_part(hold, NGX_HTTP_LLM_CACHE_FOLLOWER);
 
     flight->parts++;
-    shard->sh->followers++;
+    ngx_http_llm_cache_count(&shard->zone->stat->followers, 1);
 
     ngx_http_llm_cache_wake_watch(flight);
 
@@ -259,7 +259,7 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
         *bucket = flight;
     }
 
-    shard->sh->flown++;
+    ngx_http_llm_cache_count(&shard->zone->stat->flights, 1);
     shard->sh->flying++;
 
     ngx_http_llm_cache_shard_take_part(&w->hold, NGX_HTTP_LLM_CACHE_LEADER);
@@ -274,14 +274,7 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
 void
 ngx_http_llm_cache_flight_taken_over(ngx_http_llm_cache_writer_t *w)
 {
-    ngx_http_llm_cache_shard_t  *shard;
-
-    shard = w->hold.shard;
-
-    if (ngx_http_llm_cache_shard_lock(shard) == NGX_OK) {
-        shard->sh->takeovers++;
-        ngx_http_llm_cache_shard_unlock(shard);
-    }
+    ngx_http_llm_cache_count(&w->hold.shard->zone->stat->takeovers, 1);
 }
 
 
@@ -529,33 +522,5 @@ ngx_http_llm_cache_flight_leave(ngx_http_llm_cache_shard_t *shard,
 
         flight = node->flight;
         ngx_http_llm_cache_shard_unref(shard, node);
-    }
-}
-
-
-void
-ngx_http_llm_cache_flight_stat(ngx_http_llm_cache_zone_t *zone,
-    ngx_http_llm_cache_flight_stat_t *stat)
-{
-    ngx_uint_t                   i;
-    ngx_http_llm_cache_shard_t  *shard;
-
-    ngx_memzero(stat, sizeof(ngx_http_llm_cache_flight_stat_t));
-
-    for (i = 0; i < zone->n; i++) {
-
-        shard = &zone->shards[i];
-
-        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
-            continue;
-        }
-
-        stat->flights += shard->sh->flown;
-        stat->followers += shard->sh->followers;
-        stat->takeovers += shard->sh->takeovers;
-        stat->flying += shard->sh->flying;
-        stat->free += shard->pool->pfree * ngx_pagesize;
-
-        ngx_http_llm_cache_shard_unlock(shard);
     }
 }

@@ -62,15 +62,6 @@ struct ngx_http_llm_cache_flight_s {
 };
 
 
-typedef struct {
-    ngx_uint_t                   flights;    /* totals */
-    ngx_uint_t                   followers;
-    ngx_uint_t                   takeovers;
-    ngx_uint_t                   flying;     /* now */
-    size_t                       free;       /* bytes of free pages */
-} ngx_http_llm_cache_flight_stat_t;
-
-
 /* what a request wants of its key */
 
 typedef struct {
@@ -131,8 +122,6 @@ void ngx_http_llm_cache_flight_similar(ngx_http_llm_cache_writer_t *w,
 ngx_uint_t ngx_http_llm_cache_flight_orphaned(
     ngx_http_llm_cache_hold_t *hold);
 
-void ngx_http_llm_cache_flight_stat(ngx_http_llm_cache_zone_t *zone,
-    ngx_http_llm_cache_flight_stat_t *stat);
 
 
 /* under the shard's lock, for the zone's own files */

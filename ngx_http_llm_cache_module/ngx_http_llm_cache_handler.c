@@ -25,9 +25,13 @@ static ngx_int_t ngx_http_llm_cache_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_serve(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_stand_apart(
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_forward(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_timed_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -431,9 +435,11 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     if (ctx->control.no_cache || ctx->control.max_age == 0) {
         ctx->by_request = 1;
         ctx->reason = LLM_REASON_CLIENT;
+        ctx->bypass = LLM_REASON_CLIENT;
 
     } else if (ngx_http_test_predicates(r, ctx->conf->bypass) != NGX_OK) {
         ctx->reason = LLM_REASON_OPERATOR;
+        ctx->bypass = LLM_REASON_OPERATOR;
 
     } else {
         rc = ngx_http_llm_cache_items_lookup(r, ctx);
@@ -453,12 +459,18 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         unfit = 0;
 
         do {
-            rc = ctx->conversion ? NGX_OK : ngx_http_llm_cache_find(r, ctx);
+            rc = ctx->conversion ? NGX_OK
+                                 : ngx_http_llm_cache_timed_find(r, ctx);
 
             if (rc == NGX_OK) {
                 rc = ngx_http_llm_cache_serve(r, ctx);
                 if (rc != NGX_DECLINED) {
                     return rc;
+                }
+
+                if (ngx_http_llm_cache_stand_apart(ctx) == NGX_OK) {
+                    rc = NGX_AGAIN;
+                    continue;
                 }
 
                 unfit = 1;
@@ -538,6 +550,10 @@ ngx_http_llm_cache_answered(ngx_http_request_t *r,
         if (rc != NGX_DECLINED) {
             return rc;
         }
+
+        if (ngx_http_llm_cache_stand_apart(ctx) == NGX_OK) {
+            return ngx_http_llm_cache_lookup(r, ctx);
+        }
     }
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
@@ -608,6 +624,9 @@ ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
         ngx_http_llm_cache_semantic_undo(ctx);
         ctx->control.no_semantic = 1;
+
+    } else {
+        ctx->unfit = !ngx_http_llm_cache_same_form(ctx);
     }
 
     ctx->conversion = NULL;
@@ -616,6 +635,30 @@ ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     ngx_http_llm_cache_prepare_store(r, ctx);
 
     return NGX_DECLINED;
+}
+
+
+/* where both forms would go on taking each other's place under one key */
+
+static ngx_int_t
+ngx_http_llm_cache_stand_apart(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (!ctx->unfit || !ctx->record.split || ctx->apart) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_llm_cache_redis_end(ctx);
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+    ngx_http_llm_cache_zone_release(&ctx->failed_hold);
+
+    if (ngx_http_llm_cache_key_apart(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ctx->unfit = 0;
+    ctx->apart = 1;
+
+    return NGX_OK;
 }
 
 
@@ -629,8 +672,11 @@ ngx_http_llm_cache_forward(ngx_http_request_t *r,
         return NGX_HTTP_GATEWAY_TIME_OUT;
     }
 
+    ctx->fetched_at = ngx_current_msec;
+
     if (ctx->may_store) {
         ngx_http_llm_cache_semantic_ask(r, ctx);
+        ngx_http_llm_cache_semantic_reuse(ctx);
     }
 
     if (ctx->may_store
@@ -649,6 +695,24 @@ ngx_http_llm_cache_forward(ngx_http_request_t *r,
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_timed_find(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    uint64_t   start;
+    ngx_int_t  rc;
+
+    start = ngx_http_llm_cache_usec();
+    rc = ngx_http_llm_cache_find(r, ctx);
+
+    ngx_http_llm_cache_stat_observe(ctx->conf->zone->stat,
+                                    NGX_HTTP_LLM_CACHE_LOOKUP_MEMORY,
+                                    ngx_http_llm_cache_usec() - start);
+
+    return rc;
 }
 
 
@@ -729,6 +793,9 @@ static ngx_int_t
 ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    uint64_t   start;
+    ngx_int_t  rc;
+
     ngx_http_llm_cache_semantic_ask(r, ctx);
 
     if (ctx->semantic && !ctx->semantic->ready && !ctx->semantic->tried) {
@@ -740,7 +807,18 @@ ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
         }
     }
 
-    return ngx_http_llm_cache_semantic_find(r, ctx);
+    if (ctx->semantic == NULL) {
+        return NGX_DECLINED;
+    }
+
+    start = ngx_http_llm_cache_usec();
+    rc = ngx_http_llm_cache_semantic_find(r, ctx);
+
+    ngx_http_llm_cache_stat_observe(ctx->conf->zone->stat,
+                                    NGX_HTTP_LLM_CACHE_LOOKUP_SEMANTIC,
+                                    ngx_http_llm_cache_usec() - start);
+
+    return rc;
 }
 
 

@@ -372,8 +372,8 @@ ngx_http_llm_cache_write_forward(u_char *p, ngx_http_request_t *r,
                         r->upstream->headers_in.status_n);
     }
 
-    if (explain) {
-        word = llm_reason_word(ctx->reason);
+    if (explain || ctx->verify) {
+        word = llm_reason_word(ctx->verify ? LLM_REASON_VERIFY : ctx->reason);
         p = ngx_sprintf(p, "; detail=\"%*s\"", word.len, word.data);
     }
 

@@ -274,6 +274,7 @@ ngx_http_llm_cache_item_judge(ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t i)
                   ? NGX_HTTP_LLM_CACHE_ITEM_FRESH
                   : NGX_HTTP_LLM_CACHE_ITEM_STALE;
     item->tokens = rec.prompt_tokens;
+    item->msec = rec.msec;
     item->created = (uint32_t) rec.created;
     item->expires = (uint32_t) rec.expires;
     item->len = 0;
@@ -663,6 +664,8 @@ ngx_http_llm_cache_items_store(ngx_http_request_t *r,
         return NGX_AGAIN;
     }
 
+    ctx->stored = ngx_http_llm_cache_reply_stores(items->fetch->reply);
+
     /* those who wait find all of it */
 
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -767,6 +770,7 @@ ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
 
         items->reply = NULL;
         items->stored = 1;
+        ctx->stored = ngx_http_llm_cache_reply_stores(reply);
 
         if (ngx_http_llm_cache_reply_store(reply) == NGX_AGAIN) {
             ngx_http_llm_cache_reply_store_later(reply);

@@ -37,6 +37,7 @@ typedef struct {
     ngx_http_llm_cache_cursor_t  cursor;
     size_t                       len;
     off_t                        expected;   /* -1: not told */
+    ngx_msec_t                   fetched_at;
 
     ngx_uint_t                   n;          /* inputs */
     u_char                      *keys;
@@ -67,6 +68,7 @@ typedef struct {
     size_t                       len;        /* of its elements, without their
                                                 indexes */
     int32_t                      tokens;
+    uint32_t                     msec;       /* that its call took */
     uint32_t                     created;
     uint32_t                     expires;
     u_char                       shape[LLM_EMBEDDINGS_SHAPE];
@@ -150,6 +152,9 @@ ngx_int_t ngx_http_llm_cache_reply_take(ngx_http_llm_cache_reply_t *reply,
 /* the same when all of it has come */
 ngx_int_t ngx_http_llm_cache_reply_end(ngx_http_llm_cache_reply_t *reply);
 
+/* whether it may be stored, when all of it has come */
+ngx_uint_t ngx_http_llm_cache_reply_stores(
+    ngx_http_llm_cache_reply_t *reply);
 /* stores as much as one round may: NGX_OK, or NGX_AGAIN where there is more */
 ngx_int_t ngx_http_llm_cache_reply_store(ngx_http_llm_cache_reply_t *reply);
 /* stores it in the rounds to come, and frees it */

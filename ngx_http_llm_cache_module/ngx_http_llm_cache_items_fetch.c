@@ -61,6 +61,8 @@ ngx_http_llm_cache_items_ask(ngx_http_request_t *r,
     own->fetch = fetch;
     ngx_http_llm_cache_set_ctx(sr, own);
 
+    ctx->fetched_at = ngx_current_msec;
+
     fetch->request = r;
     fetch->subrequest = sr;
     items->fetch = fetch;

@@ -42,6 +42,7 @@ ngx_http_llm_cache_reply_create(ngx_http_request_t *r,
     reply->stale = ngx_http_llm_cache_stale_time(ctx->conf);
     reply->n = n;
     reply->expected = r->headers_out.content_length_n;
+    reply->fetched_at = ctx->fetched_at;
 
     reply->record.prompt_tokens = -1;
     reply->record.completion_tokens = -1;
@@ -200,6 +201,8 @@ ngx_http_llm_cache_reply_end(ngx_http_llm_cache_reply_t *reply)
         return NGX_DECLINED;
     }
 
+    reply->record.msec = (uint32_t) ngx_min(ngx_current_msec
+                                            - reply->fetched_at, UINT32_MAX);
     reply->record.created = ngx_time();
     reply->record.expires += reply->record.created;
 
@@ -241,13 +244,20 @@ ngx_http_llm_cache_reply_copy(void *data, size_t offset, unsigned char *p,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_reply_stores(ngx_http_llm_cache_reply_t *reply)
+{
+    return reply->record.expires > reply->record.created;
+}
+
+
 ngx_int_t
 ngx_http_llm_cache_reply_store(ngx_http_llm_cache_reply_t *reply)
 {
     llm_buf_t   body;
     ngx_uint_t  work;
 
-    if (reply->record.expires <= reply->record.created) {
+    if (!ngx_http_llm_cache_reply_stores(reply)) {
         return NGX_OK;
     }
 
@@ -327,6 +337,7 @@ ngx_http_llm_cache_reply_store_one(ngx_http_llm_cache_reply_t *reply,
         return NGX_DECLINED;
     }
 
+    ngx_http_llm_cache_account_stored(reply->zone, &rec);
     ngx_http_llm_cache_pack_later(reply->zone, &rec);
 
     if (reply->redis) {

@@ -51,6 +51,12 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
 
+    ngx_http_llm_cache_api_check(cf);
+
+    if (ngx_http_llm_cache_page_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
         /* nothing is cached anywhere: no request will see the module */
         return NGX_OK;
@@ -78,14 +84,12 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     *h = ngx_http_llm_cache_handler;
 
-#if (NGX_THREADS)
-
-    mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
-    if (mcf->thread_pool == NULL) {
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
         return NGX_ERROR;
     }
 
-#endif
+    *h = ngx_http_llm_cache_log_handler;
 
     return ngx_http_llm_cache_filter_init(cf);
 }

@@ -480,10 +480,18 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
         return LLM_REASON_ZONE_FULL;
     }
 
+    ctx->stored = 1;
+
+    ngx_http_llm_cache_account_stored(ctx->conf->zone, &ctx->record);
+
     ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
 
     if (!info->tools) {
         ngx_http_llm_cache_semantic_stored(ctx);
+    }
+
+    if (ctx->verify) {
+        ngx_http_llm_cache_verify_stored(ctx);
     }
 
     if (ctx->conf->redis) {
@@ -541,6 +549,8 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->completion_tokens = (int32_t) ngx_min(info->completion_tokens,
                                                INT32_MAX);
     rec->body_len = (uint32_t) ctx->received;
+    rec->msec = (uint32_t) ngx_min(ngx_current_msec - ctx->fetched_at,
+                                   UINT32_MAX);
     rec->usage_start = (uint32_t) info->usage.start;
     rec->usage_end = (uint32_t) info->usage.end;
     rec->mark = (info->mark == SIZE_MAX) ? LLM_RECORD_NO_MARK
@@ -548,6 +558,11 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->mark_empty = info->mark_empty;
     rec->has_usage = info->has_usage;
     rec->usage_asked = ctx->ask.include_usage;
+    rec->tools = info->tools;
+    rec->barred = ctx->semantic
+                  && ngx_http_llm_cache_vectors_barred(
+                                       &ctx->conf->zone->vectors, ctx->key);
+    rec->split = ctx->unfit;
 
     return reason;
 }

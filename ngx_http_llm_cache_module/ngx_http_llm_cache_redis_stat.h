@@ -67,4 +67,24 @@ typedef struct {
 } ngx_http_llm_cache_redis_stat_t;
 
 
+typedef struct {
+    ngx_str_t                    name;
+    size_t                       offset;     /* in what is counted */
+    const char                  *help;
+} ngx_http_llm_cache_redis_counter_t;
+
+
+/* the counters by their names; ends with an empty name */
+extern const ngx_http_llm_cache_redis_counter_t
+    ngx_http_llm_cache_redis_counters[];
+
+
+static ngx_inline ngx_atomic_uint_t
+ngx_http_llm_cache_redis_counted(ngx_http_llm_cache_redis_stat_t *stat,
+    const ngx_http_llm_cache_redis_counter_t *counter)
+{
+    return *(ngx_atomic_t *) ((char *) stat + counter->offset);
+}
+
+
 #endif /* _NGX_HTTP_LLM_CACHE_REDIS_STAT_H_INCLUDED_ */

@@ -167,6 +167,10 @@ ngx_http_llm_cache_redis_note(ngx_http_llm_cache_ctx_t *ctx,
     msec = ngx_current_msec - batch->start;
 
     ctx->redis_msec += msec;
+
+    ngx_http_llm_cache_stat_observe(ctx->conf->zone->stat,
+                                    NGX_HTTP_LLM_CACHE_LOOKUP_REDIS,
+                                    (uint64_t) msec * 1000);
     ctx->redis_asked = 1;
 
     (void) ngx_atomic_fetch_add(&stat->msec, (ngx_atomic_int_t) msec);
@@ -314,6 +318,10 @@ ngx_http_llm_cache_redis_hold(ngx_http_llm_cache_ctx_t *ctx,
 
     if (ngx_http_llm_cache_zone_get(zone, item->key, 0, hold) != NGX_OK) {
         return NGX_DECLINED;
+    }
+
+    if (zone->restored) {
+        zone->restored(zone, item->key);
     }
 
     /* a change that was told before the record was there */
@@ -532,8 +540,6 @@ ngx_http_llm_cache_redis_go_on(ngx_http_request_t *r,
     ctx->querying = 0;
     ctx->answered = 1;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
+    ngx_http_llm_cache_ready_phases(r);
     ngx_http_core_run_phases(r);
 }

@@ -95,7 +95,15 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 {
     ngx_http_llm_cache_restore_encodings(ctx);
 
-    ngx_http_llm_cache_embed_end(ctx);
+    /* a subrequest's own context has it too, and does not wait */
+
+    if (ctx->conf) {
+        ngx_http_llm_cache_embed_end(ctx->embedding);
+        ngx_http_llm_cache_verify_end(ctx);
+    }
+
+    ctx->embedding = NULL;
+
     ngx_http_llm_cache_unfollow(ctx);
     ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_lead_end(ctx);
@@ -117,6 +125,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->reason = LLM_REASON_NONE;
+    ctx->bypass = LLM_REASON_NONE;
+    ctx->stored = 0;
     ctx->has_key = 0;
     ctx->one_input = 0;
     ctx->batching = 0;
@@ -125,6 +135,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->recording = 0;
     ctx->unstored = 0;
     ctx->alone = 0;
+    ctx->unfit = 0;
+    ctx->apart = 0;
     ctx->again = 0;
     ctx->failed = 0;
     ctx->failures = 0;
@@ -135,6 +147,14 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->embedded = 0;
     ctx->hinted = 0;
     ctx->semantic = NULL;
+}
+
+
+void
+ngx_http_llm_cache_ready_phases(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
 }
 
 

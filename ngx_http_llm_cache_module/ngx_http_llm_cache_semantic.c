@@ -6,8 +6,6 @@
 #define NGX_HTTP_LLM_CACHE_SEMANTIC_MARGIN  0.1
 
 
-static ngx_int_t ngx_http_llm_cache_semantic_embed(
-    ngx_http_llm_cache_ctx_t *ctx, llm_str_t text, float *vector);
 static double ngx_http_llm_cache_semantic_threshold(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_semantic_choose(ngx_http_request_t *r,
@@ -19,8 +17,10 @@ static ngx_int_t ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked, double threshold,
     double similarity);
-static ngx_int_t ngx_http_llm_cache_semantic_meta(
-    ngx_http_llm_cache_ctx_t *ctx, llm_str_t *text);
+static ngx_int_t ngx_http_llm_cache_semantic_similar(
+    ngx_http_llm_cache_ctx_t *ctx, llm_str_t text, double *similarity);
+static void ngx_http_llm_cache_semantic_refused(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, unsigned guard);
 
 
 /* finds the request's question, where it has one, once: ctx->semantic */
@@ -76,7 +76,9 @@ ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
             view.len = s->question.len;
 
             if ((!s->ready
-                 || ngx_http_llm_cache_semantic_embed(ctx, view, s->vector)
+                 || ngx_http_llm_cache_embed_text(ctx->conf->zone,
+                                                  ctx->conf->semantic.model,
+                                                  view, s->vector)
                     == NGX_OK)
                 && ngx_http_llm_cache_make_partition(r, ctx,
                                                      s->question.partition,
@@ -94,38 +96,27 @@ ngx_http_llm_cache_semantic_ask(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_llm_cache_semantic_embed(ngx_http_llm_cache_ctx_t *ctx,
-    llm_str_t text, float *vector)
-{
-    int            rc;
-    llm_static_t  *model;
-
-    model = ctx->conf->semantic.model;
-
-    rc = model ? llm_static_embed(model, text, vector)
-               : llm_lexical_embed(&ctx->conf->zone->vectors.sh->idf, text,
-                                   vector);
-
-    return rc == 0 ? NGX_OK : NGX_DECLINED;
-}
-
-
 /*
  * NGX_OK: the record of another question, which serves this one, is held; the
- * request has that record's key now.
+ * request has that record's key now.  NGX_DECLINED also where such a hit is to
+ * be verified: ctx->verify.
  */
 
 ngx_int_t
 ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    double                          threshold;
-    ngx_uint_t                      n;
-    ngx_http_llm_cache_found_t      found[NGX_HTTP_LLM_CACHE_FOUND];
-    ngx_http_llm_cache_semantic_t  *s;
+    double                               threshold;
+    uint64_t                             start;
+    ngx_int_t                            rc;
+    ngx_uint_t                           n;
+    ngx_http_llm_cache_found_t           found[NGX_HTTP_LLM_CACHE_FOUND];
+    ngx_http_llm_cache_status_e          status;
+    ngx_http_llm_cache_semantic_t       *s;
+    ngx_http_llm_cache_semantic_stat_t  *stat;
 
     s = ctx->semantic;
+    status = ctx->status;
 
     if (s == NULL || !s->ready || ctx->control.no_semantic) {
         return NGX_DECLINED;
@@ -137,13 +128,33 @@ ngx_http_llm_cache_semantic_find(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    stat = ngx_http_llm_cache_zone_semantic(ctx->conf->zone);
+    start = ngx_http_llm_cache_usec();
+
     n = ngx_http_llm_cache_vectors_find(&ctx->conf->zone->vectors,
                                         s->partition, s->vector, s->dim,
                                         (float) (threshold
                                         - NGX_HTTP_LLM_CACHE_SEMANTIC_MARGIN),
                                         found);
 
-    return ngx_http_llm_cache_semantic_choose(r, ctx, found, n, threshold);
+    ngx_http_llm_cache_count(&stat->search_usec,
+                             ngx_http_llm_cache_usec() - start);
+    ngx_http_llm_cache_semantic_count(stat, lookups);
+
+    rc = ngx_http_llm_cache_semantic_choose(r, ctx, found, n, threshold);
+
+    if (rc == NGX_OK && ngx_http_llm_cache_verify_begin(r, ctx) == NGX_OK) {
+
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+        ngx_http_llm_cache_semantic_undo(ctx);
+
+        ctx->status = status;
+        ctx->reason = LLM_REASON_VERIFY;
+
+        return NGX_DECLINED;
+    }
+
+    return rc;
 }
 
 
@@ -259,7 +270,9 @@ ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
     status = ctx->status;
     reason = ctx->reason;
 
-    rc = ngx_http_llm_cache_zone_get(zone, found->key, 0, &ctx->hold);
+    rc = ngx_http_llm_cache_vectors_barred(&zone->vectors, found->key)
+         ? NGX_DECLINED
+         : ngx_http_llm_cache_zone_get(zone, found->key, 0, &ctx->hold);
 
     if (rc != NGX_OK) {
         ngx_http_llm_cache_vectors_drop(&zone->vectors, found);
@@ -316,6 +329,9 @@ ngx_http_llm_cache_semantic_served(ngx_http_llm_cache_ctx_t *ctx)
 
     s = ctx->semantic;
 
+    ngx_http_llm_cache_semantic_count(
+                     ngx_http_llm_cache_zone_semantic(ctx->conf->zone), hits);
+
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
         ngx_http_llm_cache_flight_similar(&ctx->writer, &s->found);
         ngx_http_llm_cache_zone_abandon(&ctx->writer);
@@ -334,42 +350,27 @@ ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_guard_text_t *asked, double threshold,
     double similarity)
 {
-    float                           vector[LLM_VECTOR_MAX];
-    double                          sum;
-    size_t                          i;
     unsigned                        failed;
-    llm_str_t                       text;
     llm_guard_text_t               *stored;
+    ngx_http_llm_cache_about_t      about;
     ngx_http_llm_cache_semantic_t  *s;
 
     s = ctx->semantic;
 
-    if (ngx_http_llm_cache_semantic_meta(ctx, &text) != NGX_OK) {
+    if (ctx->record.barred
+        || ngx_http_llm_cache_read_about(ngx_http_llm_cache_view(&ctx->meta),
+                                         &about)
+           != NGX_OK
+        || !llm_str_eq(about.partition, (char *) s->partition, LLM_KEY_LEN)
+        || ngx_http_llm_cache_semantic_similar(ctx, about.question,
+                                               &similarity)
+           != NGX_OK
+        || similarity < threshold)
+    {
         return NGX_DECLINED;
     }
 
-    sum = similarity;
-
-    if (ctx->conf->semantic.location.len == 0) {
-
-        if (ngx_http_llm_cache_semantic_embed(ctx, text, vector) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        sum = 0;
-
-        for (i = 0; i < s->dim; i++) {
-            sum += (double) vector[i] * (double) s->vector[i];
-        }
-    }
-
-    sum = ngx_min(sum, 1.0);
-
-    if (sum < threshold) {
-        return NGX_DECLINED;
-    }
-
-    stored = llm_guard_read(text);
+    stored = llm_guard_read(about.question);
     if (stored == NULL) {
         return NGX_DECLINED;
     }
@@ -380,102 +381,59 @@ ngx_http_llm_cache_semantic_agree(ngx_http_request_t *r,
     llm_guard_free(stored);
 
     if (failed) {
-        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                       "llm cache: similarity %.3f, guard %s", sum,
-                       llm_guard_name(failed));
+        ngx_http_llm_cache_semantic_refused(r, ctx, failed);
         return NGX_DECLINED;
     }
 
-    s->similarity = sum;
+    s->similarity = similarity;
 
     return NGX_OK;
 }
 
 
-/* the question that the record answers, of the request's own partition */
+/* exactly, but for what an API embeds: there the index has to be believed */
 
 static ngx_int_t
-ngx_http_llm_cache_semantic_meta(ngx_http_llm_cache_ctx_t *ctx,
-    llm_str_t *text)
+ngx_http_llm_cache_semantic_similar(ngx_http_llm_cache_ctx_t *ctx,
+    llm_str_t text, double *similarity)
 {
-    size_t      pos;
-    llm_str_t   meta, value;
-    ngx_uint_t  equal;
-    llm_meta_e  tag;
+    float  vector[LLM_VECTOR_MAX];
 
-    pos = 0;
-    equal = 0;
-    text->len = 0;
-    meta = ngx_http_llm_cache_view(&ctx->meta);
+    if (ctx->conf->semantic.location.len == 0) {
 
-    while (llm_record_next_meta(meta, &pos, &tag, &value)) {
+        if (ngx_http_llm_cache_embed_text(ctx->conf->zone,
+                                          ctx->conf->semantic.model, text,
+                                          vector)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
 
-        if (tag == LLM_META_PARTITION) {
-            equal = llm_str_eq(value, (char *) ctx->semantic->partition,
-                               LLM_KEY_LEN);
+        *similarity = ngx_http_llm_cache_cosine(vector, ctx->semantic->vector,
+                                                ctx->semantic->dim);
+    }
 
-        } else if (tag == LLM_META_QUESTION) {
-            *text = value;
+    *similarity = ngx_min(*similarity, 1.0);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_llm_cache_semantic_refused(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, unsigned guard)
+{
+    ngx_uint_t                           i;
+    ngx_http_llm_cache_semantic_stat_t  *stat;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "llm cache: guard %s", llm_guard_name(guard));
+
+    stat = ngx_http_llm_cache_zone_semantic(ctx->conf->zone);
+
+    for (i = 0; i < LLM_GUARDS; i++) {
+        if (guard == 1u << i) {
+            ngx_http_llm_cache_semantic_count(stat, refused[i]);
         }
     }
-
-    return equal && text->len ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* adds the question to the meta part of the record that will answer it */
-
-ngx_int_t
-ngx_http_llm_cache_semantic_save(ngx_http_llm_cache_ctx_t *ctx,
-    llm_buf_t *meta)
-{
-    llm_str_t                       value;
-    ngx_http_llm_cache_semantic_t  *s;
-
-    s = ctx->semantic;
-
-    if (s == NULL || !s->ready) {
-        return NGX_OK;
-    }
-
-    value.data = s->partition;
-    value.len = LLM_KEY_LEN;
-
-    if (llm_record_add_meta(meta, LLM_META_PARTITION, value) != 0) {
-        return NGX_ERROR;
-    }
-
-    value.data = s->question.text;
-    value.len = s->question.len;
-
-    return llm_record_add_meta(meta, LLM_META_QUESTION, value) == 0
-           ? NGX_OK : NGX_ERROR;
-}
-
-
-/* the record has been stored */
-
-void
-ngx_http_llm_cache_semantic_stored(ngx_http_llm_cache_ctx_t *ctx)
-{
-    llm_str_t                       text;
-    ngx_http_llm_cache_semantic_t  *s;
-    ngx_http_llm_cache_vectors_t   *vectors;
-
-    s = ctx->semantic;
-
-    if (s == NULL || !s->ready) {
-        return;
-    }
-
-    vectors = &ctx->conf->zone->vectors;
-
-    text.data = s->question.text;
-    text.len = s->question.len;
-
-    llm_lexical_learn(&vectors->sh->idf, text);
-
-    ngx_http_llm_cache_vectors_put(vectors, s->partition, ctx->key,
-                                   s->vector, s->dim,
-                                   (time_t) ctx->record.expires);
 }

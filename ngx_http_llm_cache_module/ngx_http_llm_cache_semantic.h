@@ -34,7 +34,23 @@ typedef struct {
     ngx_uint_t                   location_dim;
     ngx_msec_t                   timeout;
     u_char                       id[LLM_KEY_LEN];  /* the embedder's */
+    ngx_int_t                    verify;     /* hundredths of a percent */
+    double                       verify_threshold;  /* below 0: not said */
+    double                       used_verify_threshold;
 } ngx_http_llm_cache_semantic_conf_t;
+
+
+/* what of an embedder a record names */
+#define NGX_HTTP_LLM_CACHE_EMBEDDER_ID  8
+
+/* one that locations of a zone use */
+
+typedef struct {
+    u_char                       id[NGX_HTTP_LLM_CACHE_EMBEDDER_ID];
+    llm_static_t                *model;      /* NULL: lexical, or ... */
+    ngx_uint_t                   api;
+    size_t                       dim;
+} ngx_http_llm_cache_embedder_t;
 
 
 /* of a request that has a question */
@@ -56,8 +72,23 @@ typedef struct {
 typedef struct ngx_http_llm_cache_embedding_s
     ngx_http_llm_cache_embedding_t;
 
+/* see ngx_http_llm_cache_verify.c */
+typedef struct ngx_http_llm_cache_verify_s  ngx_http_llm_cache_verify_t;
+
+
+/* what a record tells of the question that it answers */
+
+typedef struct {
+    llm_str_t                    partition;
+    llm_str_t                    question;
+    llm_str_t                    embedder;
+    llm_str_t                    vector;     /* of an API; else empty */
+} ngx_http_llm_cache_about_t;
+
 
 char *ngx_http_llm_cache_semantic(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_llm_cache_semantic_verify(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_llm_cache_embed(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

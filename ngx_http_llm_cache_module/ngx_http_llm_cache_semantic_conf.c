@@ -7,6 +7,8 @@
 #define NGX_HTTP_LLM_CACHE_EMBED_TIMEOUT  2000
 
 
+static ngx_int_t ngx_http_llm_cache_semantic_number(ngx_str_t *value,
+    double *threshold);
 static char *ngx_http_llm_cache_semantic_param(
     ngx_http_llm_cache_semantic_conf_t *sc, ngx_str_t *value);
 static char *ngx_http_llm_cache_semantic_guards(
@@ -18,6 +20,8 @@ static char *ngx_http_llm_cache_semantic_defaults(
 static char *ngx_http_llm_cache_semantic_load(ngx_conf_t *cf,
     ngx_http_llm_cache_semantic_conf_t *conf);
 static void ngx_http_llm_cache_semantic_unload(void *data);
+static char *ngx_http_llm_cache_semantic_list(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone, ngx_http_llm_cache_semantic_conf_t *sc);
 
 
 /* "off", or "on" with "threshold=" and "guards=" */
@@ -65,18 +69,7 @@ static char *
 ngx_http_llm_cache_semantic_param(ngx_http_llm_cache_semantic_conf_t *sc,
     ngx_str_t *value)
 {
-    ngx_int_t  n;
-
-    if (ngx_strncmp(value->data, "threshold=", 10) == 0) {
-
-        n = ngx_atofp(value->data + 10, value->len - 10, 6);
-
-        if (n == NGX_ERROR || n == 0 || n > 1000000) {
-            return NGX_CONF_ERROR;
-        }
-
-        sc->threshold = (double) n / 1000000;
-
+    if (ngx_http_llm_cache_semantic_number(value, &sc->threshold) == NGX_OK) {
         return NGX_CONF_OK;
     }
 
@@ -134,6 +127,73 @@ ngx_http_llm_cache_semantic_guards(ngx_http_llm_cache_semantic_conf_t *sc,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* "5%", and "threshold=" */
+
+char *
+ngx_http_llm_cache_semantic_verify(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_llm_cache_loc_conf_t *lcf = conf;
+
+    ngx_int_t                            n;
+    ngx_str_t                           *value;
+    ngx_http_llm_cache_semantic_conf_t  *sc;
+
+    sc = &lcf->semantic;
+
+    if (sc->verify != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len < 2 || value[1].data[value[1].len - 1] != '%') {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    n = ngx_atofp(value[1].data, value[1].len - 1, 2);
+
+    if (n == NGX_ERROR || n > 10000) {
+        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    }
+
+    sc->verify = n;
+
+    if (cf->args->nelts == 3
+        && ngx_http_llm_cache_semantic_number(&value[2],
+                                              &sc->verify_threshold)
+           != NGX_OK)
+    {
+        return ngx_http_llm_cache_invalid(cf, &value[2]);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* "threshold=N", above 0 and up to 1 */
+
+static ngx_int_t
+ngx_http_llm_cache_semantic_number(ngx_str_t *value, double *threshold)
+{
+    ngx_int_t  n;
+
+    if (ngx_strncmp(value->data, "threshold=", 10) != 0) {
+        return NGX_DECLINED;
+    }
+
+    n = ngx_atofp(value->data + 10, value->len - 10, 6);
+
+    if (n == NGX_ERROR || n == 0 || n > 1000000) {
+        return NGX_ERROR;
+    }
+
+    *threshold = (double) n / 1000000;
+
+    return NGX_OK;
 }
 
 
@@ -243,7 +303,12 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
         sc->guards_set = psc->guards_set;
     }
 
+    if (sc->verify == NGX_CONF_UNSET) {
+        sc->verify_threshold = psc->verify_threshold;
+    }
+
     ngx_conf_merge_value(sc->enable, psc->enable, 0);
+    ngx_conf_merge_value(sc->verify, psc->verify, 0);
 
     if (sc->dir.data == NULL) {
         sc->dir = psc->dir;
@@ -266,7 +331,9 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
     vectors = &conf->zone->vectors;
     vectors->dim = ngx_max(vectors->dim, ngx_http_llm_cache_semantic_dim(sc));
 
-    return ngx_http_llm_cache_semantic_defaults(sc);
+    return ngx_http_llm_cache_semantic_defaults(sc) == NGX_CONF_OK
+           ? ngx_http_llm_cache_semantic_list(cf, conf->zone, sc)
+           : NGX_CONF_ERROR;
 }
 
 
@@ -296,6 +363,14 @@ ngx_http_llm_cache_semantic_defaults(ngx_http_llm_cache_semantic_conf_t *sc)
                                : NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD;
     }
 
+    sc->used_verify_threshold = sc->verify_threshold;
+
+    if (sc->verify_threshold < 0) {
+        sc->used_verify_threshold = sc->model || sc->location.len
+                                    ? NGX_HTTP_LLM_CACHE_VERIFY_THRESHOLD
+                                    : NGX_HTTP_LLM_CACHE_VERIFY_LEXICAL;
+    }
+
     key = llm_key_create();
     if (key == NULL) {
         return NGX_CONF_ERROR;
@@ -309,6 +384,50 @@ ngx_http_llm_cache_semantic_defaults(ngx_http_llm_cache_semantic_conf_t *sc)
                 sizeof(sc->location_dim));
 
     return llm_key_final(key, sc->id) == 0 ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* what records of the zone may name */
+
+static char *
+ngx_http_llm_cache_semantic_list(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone, ngx_http_llm_cache_semantic_conf_t *sc)
+{
+    ngx_uint_t                      i;
+    ngx_http_llm_cache_embedder_t  *embedder;
+
+    if (zone->embedders == NULL) {
+        zone->embedders = ngx_array_create(cf->pool, 2,
+                                       sizeof(ngx_http_llm_cache_embedder_t));
+        if (zone->embedders == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        zone->restored = ngx_http_llm_cache_semantic_restored;
+    }
+
+    embedder = zone->embedders->elts;
+
+    for (i = 0; i < zone->embedders->nelts; i++) {
+        if (ngx_memcmp(embedder[i].id, sc->id,
+                       NGX_HTTP_LLM_CACHE_EMBEDDER_ID)
+            == 0)
+        {
+            return NGX_CONF_OK;
+        }
+    }
+
+    embedder = ngx_array_push(zone->embedders);
+    if (embedder == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(embedder->id, sc->id, NGX_HTTP_LLM_CACHE_EMBEDDER_ID);
+    embedder->model = sc->model;
+    embedder->api = sc->location.len != 0;
+    embedder->dim = ngx_http_llm_cache_semantic_dim(sc);
+
+    return NGX_CONF_OK;
 }
 
 

@@ -397,6 +397,7 @@ ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
     }
 
     if (now - (time_t) node->used >= shard->zone->inactive) {
+        ngx_http_llm_cache_count(&shard->zone->stat->inactive, 1);
         ngx_http_llm_cache_shard_unlink(shard, link);
         return NGX_DECLINED;
     }
@@ -439,6 +440,7 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
 
     node->refs++;
     node->frequency = 1;
+    shard->sh->nodes++;
     shard->sh->changes++;
 
     ngx_http_llm_cache_shard_rank(shard, node);
@@ -481,6 +483,7 @@ ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     *link = node;
 
     node->refs++;
+    sh->nodes++;
     sh->changes++;
 
     return NGX_OK;
@@ -508,6 +511,7 @@ ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     *link = node;
 
     node->refs++;
+    shard->sh->nodes++;
 
     if (shard->zone->lru) {
         node->rank.key = rank;
@@ -531,6 +535,7 @@ ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     *link = node->next;
 
     ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
+    shard->sh->nodes--;
     shard->sh->changes++;
 
     ngx_http_llm_cache_shard_unref(shard, node);
@@ -599,6 +604,7 @@ ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
             return;
         }
 
+        ngx_http_llm_cache_count(&shard->zone->stat->inactive, 1);
         ngx_http_llm_cache_shard_unlink(shard,
                             ngx_http_llm_cache_shard_find(shard, node->key));
     }
@@ -634,6 +640,8 @@ ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
     if (!shard->zone->lru) {
         shard->sh->age = node->rank.key;
     }
+
+    ngx_http_llm_cache_count(&shard->zone->stat->evicted, 1);
 
     ngx_http_llm_cache_shard_unlink(shard,
                             ngx_http_llm_cache_shard_find(shard, node->key));

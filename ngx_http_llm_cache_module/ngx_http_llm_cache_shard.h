@@ -15,7 +15,7 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      7
+#define NGX_HTTP_LLM_CACHE_LAYOUT      8
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
@@ -76,9 +76,7 @@ struct ngx_http_llm_cache_sh_s {
 
     ngx_http_llm_cache_flight_t *flights[NGX_HTTP_LLM_CACHE_FLIGHTS];
     ngx_uint_t                   flying;
-    ngx_uint_t                   flown;      /* totals */
-    ngx_uint_t                   followers;
-    ngx_uint_t                   takeovers;
+    ngx_uint_t                   nodes;      /* in the index */
 
     ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */
 

@@ -3,6 +3,8 @@
 
 static ngx_uint_t ngx_http_llm_cache_may_fall_back(
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_find_other(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t failure);
 static ngx_int_t ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -75,30 +77,39 @@ ngx_int_t
 ngx_http_llm_cache_fall_back(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_uint_t  failure;
+    ngx_uint_t                   failure;
+    ngx_http_llm_cache_status_e  status;
 
-    if (!ngx_http_llm_cache_may_fall_back(ctx)) {
-        return NGX_DECLINED;
-    }
+    status = ctx->status;
+    failure = ngx_http_llm_cache_failure(r);
 
-    failure = ngx_http_llm_cache_failure(r) & ctx->conf->use_stale;
-
-    if (failure == 0 || ngx_http_llm_cache_find_stale(r, ctx) != NGX_OK) {
+    if (failure == 0
+        || ngx_http_llm_cache_find_other(r, ctx, failure) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
     if (ngx_http_llm_cache_make_body(r, ctx) != NGX_OK) {
-        ctx->status = NGX_HTTP_LLM_CACHE_EXPIRED;
+
+        if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+            ngx_http_llm_cache_semantic_undo(ctx);
+        }
+
+        ctx->status = status;
         ngx_http_llm_cache_zone_release(&ctx->hold);
         return NGX_DECLINED;
     }
 
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "llm cache: the upstream failed with %ui, "
-                  "a stale answer is served", r->headers_out.status);
+                  "a stored answer is served", r->headers_out.status);
 
-    if (ngx_http_llm_cache_leads(&ctx->writer)) {
-        ngx_http_llm_cache_flight_fail(&ctx->writer, failure);
+    if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
+        ngx_http_llm_cache_semantic_served(ctx);
+
+    } else if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_fail(&ctx->writer,
+                                       failure & ctx->conf->use_stale);
     }
 
     ctx->may_store = 0;
@@ -109,6 +120,28 @@ ngx_http_llm_cache_fall_back(ngx_http_request_t *r,
 
     return ngx_http_llm_cache_set_head(r, ctx,
                                        ngx_http_llm_cache_length(ctx->out));
+}
+
+
+/* a semantic hit that was to be verified, or a stale answer */
+
+static ngx_int_t
+ngx_http_llm_cache_find_other(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t failure)
+{
+    /* who may not ask, or asks for what is not there, is told so */
+
+    if (ctx->verify
+        && !(failure & (NGX_HTTP_UPSTREAM_FT_HTTP_403
+                        |NGX_HTTP_UPSTREAM_FT_HTTP_404))
+        && ngx_http_llm_cache_verify_fall_back(r, ctx) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return (failure & ctx->conf->use_stale)
+           && ngx_http_llm_cache_may_fall_back(ctx)
+           ? ngx_http_llm_cache_find_stale(r, ctx) : NGX_DECLINED;
 }
 
 
@@ -169,6 +202,7 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t  *refresh;
 
     ngx_http_llm_cache_semantic_ask(r, ctx);
+    ngx_http_llm_cache_semantic_reuse(ctx);
 
     refresh = ngx_http_llm_cache_create_ctx(r->pool);
 
@@ -197,6 +231,7 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     refresh->one_input = ctx->one_input;
 
     ngx_memcpy(refresh->key, ctx->key, LLM_KEY_LEN);
+    refresh->fetched_at = ngx_current_msec;
 
     refresh->writer = ctx->writer;
     ngx_memzero(&ctx->writer, sizeof(ngx_http_llm_cache_writer_t));

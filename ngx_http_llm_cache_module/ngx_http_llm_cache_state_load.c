@@ -260,6 +260,10 @@ ngx_http_llm_cache_load_data(ngx_http_llm_cache_state_t *state)
     if (ngx_http_llm_cache_zone_restore(w, &reader->entry) == NGX_OK) {
         load->stored++;
 
+        if (state->zone->restored) {
+            state->zone->restored(state->zone, reader->entry.key);
+        }
+
     } else {
         load->left_out++;
     }

@@ -1,7 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
-#define NGX_HTTP_LLM_CACHE_REDIS_VARS  "llm_cache_redis_"
+#define NGX_HTTP_LLM_CACHE_REDIS_VARS     "llm_cache_redis_"
+#define NGX_HTTP_LLM_CACHE_SEMANTIC_VARS  "llm_cache_semantic_"
 
 
 typedef enum {
@@ -17,6 +18,7 @@ typedef enum {
     NGX_HTTP_LLM_CACHE_VAR_PROMPT_TOKENS,
     NGX_HTTP_LLM_CACHE_VAR_COMPLETION_TOKENS,
     NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS,
+    NGX_HTTP_LLM_CACHE_VAR_SAVED_COST,
     NGX_HTTP_LLM_CACHE_VAR_FLIGHTS,
     NGX_HTTP_LLM_CACHE_VAR_FOLLOWERS,
     NGX_HTTP_LLM_CACHE_VAR_TAKEOVERS,
@@ -27,65 +29,24 @@ typedef enum {
 
 static ngx_int_t ngx_http_llm_cache_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_llm_cache_cost_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_uint_t ngx_http_llm_cache_same(ngx_str_t *a, ngx_str_t *b);
+static ngx_uint_t ngx_http_llm_cache_same(const ngx_str_t *a,
+    const ngx_str_t *b);
 static ngx_int_t ngx_http_llm_cache_redis_state_word(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_llm_cache_loc_conf_t *conf);
 static ngx_int_t ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v);
-static ngx_int_t ngx_http_llm_cache_set_number(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, int64_t n);
 static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_llm_cache_set_value(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, llm_str_t value);
 static ngx_int_t ngx_http_llm_cache_key_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx);
-
-
-/* one prefix instead of many names, which nginx's hash has no room for */
-
-static struct {
-    ngx_str_t  name;
-    size_t     offset;
-} ngx_http_llm_cache_redis_counters[] = {
-    { ngx_string("llm_cache_redis_lookups"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, lookups) },
-    { ngx_string("llm_cache_redis_hits"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, hits) },
-    { ngx_string("llm_cache_redis_misses"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, misses) },
-    { ngx_string("llm_cache_redis_errors"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, errors) },
-    { ngx_string("llm_cache_redis_timeouts"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, timeouts) },
-    { ngx_string("llm_cache_redis_skipped"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, skipped) },
-    { ngx_string("llm_cache_redis_damaged"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, damaged) },
-    { ngx_string("llm_cache_redis_stores"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, stores) },
-    { ngx_string("llm_cache_redis_store_errors"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, store_errors) },
-    { ngx_string("llm_cache_redis_dropped"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, dropped) },
-    { ngx_string("llm_cache_redis_invalidations"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, invalidations) },
-    { ngx_string("llm_cache_redis_unverified"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, unverified) },
-    { ngx_string("llm_cache_redis_connections"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, connections) },
-    { ngx_string("llm_cache_redis_failures"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, failures) },
-    { ngx_string("llm_cache_redis_opened"),
-      offsetof(ngx_http_llm_cache_redis_stat_t, opened) },
-    { ngx_null_string, 0 }
-};
 
 
 static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
@@ -129,6 +90,9 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
       ngx_http_llm_cache_number_variable,
       NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("llm_cache_saved_cost"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_SAVED_COST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("llm_cache_zone_flights"), NULL,
       ngx_http_llm_cache_zone_variable,
       NGX_HTTP_LLM_CACHE_VAR_FLIGHTS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -149,8 +113,14 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
       ngx_http_llm_cache_zone_variable,
       NGX_HTTP_LLM_CACHE_VAR_FREE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    /* one prefix instead of many names, which nginx's hash has no room for */
+
     { ngx_string(NGX_HTTP_LLM_CACHE_REDIS_VARS), NULL,
       ngx_http_llm_cache_redis_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+    { ngx_string(NGX_HTTP_LLM_CACHE_SEMANTIC_VARS), NULL,
+      ngx_http_llm_cache_semantic_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
 
     { ngx_string("llm_request_"), NULL, ngx_http_llm_cache_request_variable,
@@ -244,13 +214,16 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
     case NGX_HTTP_LLM_CACHE_VAR_DIALECT:
         value = ctx->route.dialect->name;
         break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_SAVED_COST:
+        return ngx_http_llm_cache_cost_value(r, v, ctx);
     }
 
     return ngx_http_llm_cache_set_value(r, v, value);
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_llm_cache_set_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, llm_str_t value)
 {
@@ -290,13 +263,40 @@ ngx_http_llm_cache_key_value(ngx_http_request_t *r,
 }
 
 
+/* in units of currency, by llm_cache_price */
+
+static ngx_int_t
+ngx_http_llm_cache_cost_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char                        *p;
+    llm_str_t                      value;
+    ngx_http_llm_cache_savings_t   savings;
+
+    ngx_http_llm_cache_savings(ctx, &savings);
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN + 10);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%uL.%09uL", savings.cost / 1000000000,
+                            savings.cost % 1000000000)
+                - p;
+
+    return ngx_http_llm_cache_set_value(r, v, value);
+}
+
+
 static ngx_int_t
 ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    int64_t                    n;
-    ngx_uint_t                 hit;
-    ngx_http_llm_cache_ctx_t  *ctx;
+    int64_t                        n;
+    ngx_uint_t                     hit;
+    ngx_http_llm_cache_ctx_t      *ctx;
+    ngx_http_llm_cache_savings_t   savings;
 
     ctx = ngx_http_llm_cache_get_ctx(r->main);
 
@@ -327,10 +327,8 @@ ngx_http_llm_cache_number_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_SAVED_TOKENS:
-        n = hit || ctx->status == NGX_HTTP_LLM_CACHE_SHARED
-                ? ngx_max(ctx->prompt_tokens, 0)
-                  + ngx_max(ctx->completion_tokens, 0)
-                : ngx_max(ctx->saved_tokens, 0);
+        ngx_http_llm_cache_savings(ctx, &savings);
+        n = savings.prompt_tokens + savings.completion_tokens;
         break;
     }
 
@@ -344,9 +342,10 @@ static ngx_int_t
 ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    int64_t                            n;
-    ngx_http_llm_cache_loc_conf_t     *conf;
-    ngx_http_llm_cache_flight_stat_t   stat;
+    int64_t                         n;
+    ngx_http_llm_cache_stat_t      *stat;
+    ngx_http_llm_cache_gauges_t     gauges;
+    ngx_http_llm_cache_loc_conf_t  *conf;
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
 
@@ -355,28 +354,29 @@ ngx_http_llm_cache_zone_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_http_llm_cache_flight_stat(conf->zone, &stat);
+    stat = conf->zone->stat;
+    ngx_http_llm_cache_zone_gauges(conf->zone, &gauges);
 
     switch (data) {
 
     case NGX_HTTP_LLM_CACHE_VAR_FLIGHTS:
-        n = stat.flights;
+        n = (int64_t) stat->flights;
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_FOLLOWERS:
-        n = stat.followers;
+        n = (int64_t) stat->followers;
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_TAKEOVERS:
-        n = stat.takeovers;
+        n = (int64_t) stat->takeovers;
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_FLYING:
-        n = stat.flying;
+        n = gauges.flying;
         break;
 
     default: /* NGX_HTTP_LLM_CACHE_VAR_FREE */
-        n = stat.free;
+        n = gauges.free;
     }
 
     return ngx_http_llm_cache_set_number(r, v, n);
@@ -389,36 +389,35 @@ static ngx_int_t
 ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_uint_t                      i;
-    ngx_str_t                      *name;
-    ngx_atomic_t                   *counter;
-    ngx_http_llm_cache_loc_conf_t  *conf;
+    ngx_str_t                                  name;
+    ngx_http_llm_cache_loc_conf_t             *conf;
+    const ngx_http_llm_cache_redis_counter_t  *counter;
 
-    static ngx_str_t  state = ngx_string("llm_cache_redis_state");
-    static ngx_str_t  time = ngx_string("llm_cache_redis_time");
+    static ngx_str_t  state = ngx_string("state");
+    static ngx_str_t  time = ngx_string("time");
 
-    name = (ngx_str_t *) data;
+    name = *(ngx_str_t *) data;
+    name.data += sizeof(NGX_HTTP_LLM_CACHE_REDIS_VARS) - 1;
+    name.len -= sizeof(NGX_HTTP_LLM_CACHE_REDIS_VARS) - 1;
+
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
 
-    if (ngx_http_llm_cache_same(name, &time)) {
+    if (ngx_http_llm_cache_same(&name, &time)) {
         return ngx_http_llm_cache_redis_time(r, v);
     }
 
-    if (ngx_http_llm_cache_same(name, &state)) {
+    if (ngx_http_llm_cache_same(&name, &state)) {
         return ngx_http_llm_cache_redis_state_word(r, v, conf);
     }
 
-    for (i = 0; conf->zone && ngx_http_llm_cache_redis_counters[i].name.len;
-         i++)
-    {
-        if (ngx_http_llm_cache_same(name,
-                                  &ngx_http_llm_cache_redis_counters[i].name))
-        {
-            counter = (ngx_atomic_t *)
-                      ((char *) ngx_http_llm_cache_zone_redis(conf->zone)
-                       + ngx_http_llm_cache_redis_counters[i].offset);
+    counter = conf->zone ? ngx_http_llm_cache_redis_counters : NULL;
 
-            return ngx_http_llm_cache_set_number(r, v, (int64_t) *counter);
+    for ( /* void */ ; counter && counter->name.len; counter++) {
+        if (ngx_http_llm_cache_same(&name, &counter->name)) {
+            return ngx_http_llm_cache_set_number(r, v,
+                       (int64_t) ngx_http_llm_cache_redis_counted(
+                                     ngx_http_llm_cache_zone_redis(conf->zone),
+                                     counter));
         }
     }
 
@@ -429,7 +428,7 @@ ngx_http_llm_cache_redis_variable(ngx_http_request_t *r,
 
 
 static ngx_uint_t
-ngx_http_llm_cache_same(ngx_str_t *a, ngx_str_t *b)
+ngx_http_llm_cache_same(const ngx_str_t *a, const ngx_str_t *b)
 {
     return a->len == b->len && ngx_memcmp(a->data, b->data, a->len) == 0;
 }
@@ -486,9 +485,7 @@ ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
 }
 
 
-/* a negative number is none */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_llm_cache_set_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, int64_t n)
 {

@@ -3,7 +3,7 @@
 #include "ngx_http_llm_cache_vectors.h"
 
 
-#define NGX_HTTP_LLM_CACHE_VECTORS_LAYOUT  1
+#define NGX_HTTP_LLM_CACHE_VECTORS_LAYOUT  2
 
 /* what the sketches find, of which the vectors are compared */
 #define NGX_HTTP_LLM_CACHE_CANDIDATES      256
@@ -267,7 +267,14 @@ ngx_http_llm_cache_vectors_put(ngx_http_llm_cache_vectors_t *vectors,
 
     ngx_shmtx_lock(&vectors->pool->mutex);
 
-    if (i == sh->n) {
+    if (llm_bar_has(&sh->barred, key)) {
+        ngx_shmtx_unlock(&vectors->pool->mutex);
+        return;
+    }
+
+    /* another process may have taken the place meanwhile */
+
+    if (i == sh->n || sh->tags[i] != tag) {
         i = ngx_http_llm_cache_vectors_next(sh);
     }
 
@@ -376,4 +383,28 @@ ngx_http_llm_cache_vectors_drop(ngx_http_llm_cache_vectors_t *vectors,
     }
 
     ngx_shmtx_unlock(&vectors->pool->mutex);
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_vectors_bar(ngx_http_llm_cache_vectors_t *vectors,
+    const u_char *key)
+{
+    int  added;
+
+    ngx_shmtx_lock(&vectors->pool->mutex);
+
+    added = llm_bar_add(&vectors->sh->barred, key);
+
+    ngx_shmtx_unlock(&vectors->pool->mutex);
+
+    return added;
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_vectors_barred(ngx_http_llm_cache_vectors_t *vectors,
+    const u_char *key)
+{
+    return llm_bar_has(&vectors->sh->barred, key);
 }

@@ -16,6 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "llm_bar.h"
 #include "llm_embed_lexical.h"
 #include "llm_key.h"
 #include "llm_vector.h"
@@ -49,6 +50,7 @@ typedef struct {
     ngx_http_llm_cache_vector_t *entries;
     int8_t                      *packed;
     llm_lexical_idf_t            idf;
+    llm_bar_t                    barred;    /* keys that are not put in */
 } ngx_http_llm_cache_vectors_sh_t;
 
 
@@ -83,13 +85,20 @@ ngx_uint_t ngx_http_llm_cache_vectors_find(
 
 /*
  * Adds an entry, in place of the key's own, or of the partition's oldest where
- * it has half of all, or of one that has expired, or of an old one.
+ * it has half of all, or of one that has expired, or of an old one; none of a
+ * key that is barred.
  */
 void ngx_http_llm_cache_vectors_put(ngx_http_llm_cache_vectors_t *vectors,
     const u_char *partition, const u_char *key, const float *vector,
     ngx_uint_t dim, time_t expires);
 
-/* drops an entry whose record is gone */
+/* bars a key from the index: 1, or 0 where it was barred already */
+ngx_uint_t ngx_http_llm_cache_vectors_bar(
+    ngx_http_llm_cache_vectors_t *vectors, const u_char *key);
+ngx_uint_t ngx_http_llm_cache_vectors_barred(
+    ngx_http_llm_cache_vectors_t *vectors, const u_char *key);
+
+/* drops an entry whose record is gone, or that is barred */
 void ngx_http_llm_cache_vectors_drop(ngx_http_llm_cache_vectors_t *vectors,
     ngx_http_llm_cache_found_t *found);
 

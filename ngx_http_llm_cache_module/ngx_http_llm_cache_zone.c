@@ -55,7 +55,7 @@ ngx_http_llm_cache_zone_add(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone)
         }
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_llm_cache_stat_add(cf, &zone->name, &zone->stat);
 }
 
 
@@ -359,10 +359,76 @@ ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+void
+ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_gauges_t *gauges)
+{
+    ngx_uint_t                   i;
+    ngx_slab_pool_t             *pool;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    ngx_memzero(gauges, sizeof(ngx_http_llm_cache_gauges_t));
+
+    for (i = 0; i < zone->n; i++) {
+
+        shard = &zone->shards[i];
+        pool = shard->pool;
+
+        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+            continue;
+        }
+
+        gauges->entries += shard->sh->nodes;
+        gauges->flying += shard->sh->flying;
+        gauges->size += (pool->end - pool->start) / ngx_pagesize
+                        * ngx_pagesize;
+        gauges->free += pool->pfree * ngx_pagesize;
+
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+}
+
+
 ngx_http_llm_cache_redis_stat_t *
 ngx_http_llm_cache_zone_redis(ngx_http_llm_cache_zone_t *zone)
 {
     return &zone->shards[0].sh->redis;
+}
+
+
+ngx_http_llm_cache_semantic_stat_t *
+ngx_http_llm_cache_zone_semantic(ngx_http_llm_cache_zone_t *zone)
+{
+    return &zone->stat->semantic;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_zone_mark(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, size_t offset, u_char bits)
+{
+    ngx_int_t                    rc;
+    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    node = *ngx_http_llm_cache_shard_find(shard, key);
+    rc = NGX_DECLINED;
+
+    if (node && node->chunks && node->chunks->len > offset) {
+        node->chunks->data[offset] |= bits;
+        shard->sh->changes++;
+        rc = NGX_OK;
+    }
+
+    ngx_http_llm_cache_shard_unlock(shard);
+
+    return rc;
 }
 
 

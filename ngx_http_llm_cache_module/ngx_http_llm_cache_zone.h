@@ -21,6 +21,7 @@
 #include "llm_key.h"
 #include "ngx_http_llm_cache_memo.h"
 #include "ngx_http_llm_cache_redis_stat.h"
+#include "ngx_http_llm_cache_stat.h"
 #include "ngx_http_llm_cache_vectors.h"
 
 
@@ -96,6 +97,12 @@ struct ngx_http_llm_cache_zone_s {
     ngx_http_llm_cache_shard_t  *shards;
     ngx_http_llm_cache_state_t  *state;      /* NULL: no state=FILE */
     ngx_http_llm_cache_vectors_t  vectors;   /* the semantic tier's */
+    ngx_array_t                 *embedders;  /* and these; NULL: none */
+    ngx_http_llm_cache_stat_t   *stat;
+
+    /* told of records that come from elsewhere; or NULL */
+    void                       (*restored)(ngx_http_llm_cache_zone_t *zone,
+                                           const u_char *key);
 
     /* this process's own: the keyed hash of the memo, and its generation */
     llm_fingerprint_t           *fingerprint;
@@ -216,8 +223,23 @@ void ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     const u_char *key);
 
 
+typedef struct {
+    ngx_uint_t                   entries;
+    ngx_uint_t                   flying;     /* flights of now */
+    size_t                       size;       /* bytes of pages */
+    size_t                       free;
+} ngx_http_llm_cache_gauges_t;
+
+
+void ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_gauges_t *gauges);
+
 /* what is counted of Redis */
 ngx_http_llm_cache_redis_stat_t *ngx_http_llm_cache_zone_redis(
+    ngx_http_llm_cache_zone_t *zone);
+
+/* and of the semantic tier */
+ngx_http_llm_cache_semantic_stat_t *ngx_http_llm_cache_zone_semantic(
     ngx_http_llm_cache_zone_t *zone);
 
 /* whether the key has a record, of whatever age */
@@ -227,6 +249,11 @@ ngx_uint_t ngx_http_llm_cache_zone_has(ngx_http_llm_cache_zone_t *zone,
 /* drops the key's record unless it is the one of that stamp */
 void ngx_http_llm_cache_zone_delete_other(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, uint32_t stamp);
+
+/* sets bits in a byte of the key's record, while others read it; the byte is
+   one of the first 32.  NGX_OK, or NGX_DECLINED where there is no record */
+ngx_int_t ngx_http_llm_cache_zone_mark(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, size_t offset, u_char bits);
 
 /* notes which value in Redis the record held is the same as, and since when */
 void ngx_http_llm_cache_zone_stamp(ngx_http_llm_cache_hold_t *hold,

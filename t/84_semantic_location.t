@@ -30,7 +30,7 @@ my $locations = join '', map { <<"END" } @names;
 END
 
 my $nginx = nginx(location => 'llm_cache on;', workers => 1, level => 'info',
-    allow => qr/llm cache: (?:".*" gave no vector|a question was not)/,
+    allow => qr/llm cache: (?:".*" gave no vector|a text was not)/,
     http => <<'END', servers => <<'END1', server => $locations . <<"END2");
     map $request_body $vector {
         default "0,0,1";

@@ -131,7 +131,7 @@ start_demo()
 write_conf()
 {
     local authorities=/etc/ssl/certs/ca-certificates.crt
-    local account proxy user='' verify=''
+    local account prices proxy user='' verify=''
 
     if [ "$(id -u)" = 0 ]; then
         for account in www-data nobody; do
@@ -141,6 +141,8 @@ write_conf()
             fi
         done
     fi
+
+    prices=$(grep '^ *llm_cache_price ' "$root/examples/prices.conf")
 
     temp=$(mktemp -d)
     chmod 711 "$temp"
@@ -186,6 +188,8 @@ http {
 
         location / {
             llm_cache on;
+            llm_cache_price demo 0.15 0.60;
+            $prices
 
             proxy_pass $proxy;
             proxy_http_version 1.1;
@@ -195,6 +199,11 @@ http {
             $verify
             proxy_buffering off;
             proxy_read_timeout 600s;
+        }
+
+        location /llm-cache {
+            access_log off;
+            llm_cache_api write=on;
         }
     }
 }
@@ -262,6 +271,8 @@ explain()
     say "      -H 'Content-Type: application/json' \\"
     say "      -d '{\"model\": \"$model\", \"messages\":" \
         "[{\"role\": \"user\", \"content\": \"Tell me a joke.\"}]}'"
+    say ""
+    say "What the cache saves: http://127.0.0.1:$port/llm-cache"
     say ""
     say "Ctrl-C stops it.  Requests:"
 }

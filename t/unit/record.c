@@ -65,6 +65,29 @@ test_head(void)
     is_int(out.mark_empty, 0, "flag that is clear");
     is_int(out.has_usage, 1, "flag that is set");
     is_int(out.usage_asked, 1, "another flag that is set");
+    is_int(out.tools, 0, "no tools");
+    is_int(out.barred, 0, "not barred");
+
+    head[LLM_RECORD_AT_FLAGS] |= LLM_RECORD_BARRED;
+    is_int(llm_record_decode(head, &out), 0, "a bit that is set later");
+    is_int(out.barred, 1, "bars it");
+    is_int(out.tools, 0, "and nothing else");
+
+    rec.tools = 1;
+    llm_record_encode(&out, head);
+    is_int(head[LLM_RECORD_AT_FLAGS] & LLM_RECORD_BARRED, LLM_RECORD_BARRED,
+           "which is written, too");
+
+    llm_record_encode(&rec, head);
+    (void) llm_record_decode(head, &out);
+    is_int(out.tools, 1, "tools");
+    is_int(out.barred, 0, "are another flag");
+    is_int(out.split, 0, "another one that is clear");
+
+    rec.split = 1;
+    llm_record_encode(&rec, head);
+    is_int(llm_record_decode(head, &out), 0, "a head is read back again");
+    is_int(out.split, 1, "and is set");
 
     head[4]++;
     is_int(llm_record_decode(head, &out), -1, "another version is refused");

@@ -1,0 +1,205 @@
+# The index is built anew of what a state file or Redis has.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/lib";
+
+use LLMTest;
+use LLMTest::Machine;
+use LLMTest::Model;
+use LLMTest::Redis;
+use LLMTest::State;
+
+my $embedder = mock();
+my $mock = mock();
+my $port = $embedder->port;
+
+my $server = <<"END";
+    llm_cache_semantic on;
+    location = /count {
+        llm_cache on zone=one;
+        return 200 "\$llm_cache_semantic_embeds \$llm_cache_semantic_wrong";
+    }
+    location /static/ {
+        llm_cache on zone=one;
+        llm_cache_embed static %PREFIX%/logs/model;
+        proxy_pass http://llm;
+    }
+    location /api/ {
+        llm_cache on zone=one;
+        llm_cache_embed /embed model=m dimensions=3;
+        proxy_pass http://llm;
+    }
+    location /verified/ {
+        llm_cache on zone=one;
+        llm_cache_namespace verified;
+        proxy_pass http://llm;
+        if (\$http_x_verify) {
+            llm_cache_semantic_verify 100%;
+            proxy_pass http://llm;
+        }
+    }
+    location /embed {
+        internal;
+        proxy_pass http://127.0.0.1:$port/v1/embeddings;
+    }
+END
+
+sub vector { return { body => '{"data":[{"embedding":[' . join(',', @_)
+    . ']}]}', type => 'application/json' } }
+
+# the directory of the model has to be there before nginx starts
+
+{
+    package LLMTest::Rebuilt;
+
+    our @ISA = qw(LLMTest::State);
+
+    sub start {
+        my ($self) = @_;
+
+        my ($north, $east) = ([1, 0], [0, 1]);
+
+        LLMTest::Model::write_model($self->prefix . '/logs/model',
+            car => $north, automobile => $north, cheese => $east);
+
+        return $self->SUPER::start;
+    }
+}
+
+my %conf = LLMTest::State::conf('8m state=logs/one.state state_interval=0',
+    server => $server, class => 'LLMTest::Rebuilt');
+my $nginx = nginx(%conf);
+
+ok($nginx->wait_until(sub { $nginx->loads }), 'the first start');
+
+sub ask {
+    my ($prefix, $prompt, %option) = @_;
+
+    my $text = delete $option{text};
+
+    $option{mock}{text} = $text if defined $text;
+
+    return $nginx->post($prefix . chat_uri(), chat($prompt), %option);
+}
+
+sub key { return $_[0]->header('X-LLM-Cache-Key') }
+
+sub count { return split ' ', $nginx->get('/count')->body }
+
+my %first = ('' => ask('', 'What is the capital of France?'),
+    '/static' => ask('/static', 'fix the car'));
+
+$embedder->next(vector(3, 0, 0.1));
+$first{'/api'} = ask('/api', 'how to fix a car');
+
+ask('', 'Please call the tool for Paris', mock => { kind => 'tools' });
+
+my $wrong = ask('/verified', 'How is cheese made?', text => 'Of milk.');
+my $right = ask('/verified', 'how is chese made', text => 'Vines grow grapes.',
+    headers => { 'X-Verify' => 1 });
+
+ok($nginx->wait_until(sub { (count())[1] == 1 }), 'one is barred');
+is(key(ask('/verified', 'How is cheese made')), key($right),
+    'and serves no more');
+
+ok($nginx->restart, 'restart');
+
+my %again = ('' => 'whats the captial of France',
+    '/static' => 'fix the automobile', '/api' => 'how to fix an automobile');
+
+for my $prefix (sort keys %again) {
+    my $name = $prefix || 'lexical';
+
+    $embedder->next(vector(3, 0.1, 0)) if $prefix eq '/api';
+
+    my $embedded = $embedder->count;
+    my $calls = $mock->count;
+    my $hit = ask($prefix, $again{$prefix});
+
+    is($hit->cache, 'SEMANTIC', "$name: it is in the index again");
+    is($hit->body, $first{$prefix}->body, "$name: the answer");
+    is(key($hit), key($first{$prefix}), "$name: its key");
+    is($mock->count, $calls, "$name: no call");
+    is($embedder->count - $embedded, $prefix eq '/api' ? 1 : 0,
+        "$name: what the API is asked");
+}
+
+is(ask('', 'please call the tool for paris!', mock => { kind => 'tools' })
+    ->cache, 'MISS', 'calls of tools do not come back');
+
+sub nearest { return ask('/verified', 'How is cheese made') }
+
+is(nearest()->cache, 'SEMANTIC', 'the answer in place of a wrong one');
+is(key(nearest()), key($right), 'the wrong one does not come back');
+is_hit(ask('/verified', 'How is cheese made?'), $wrong, 'and is still there');
+ask('/verified', 'How is cheese made?', text => 'Of milk and time.',
+    headers => { 'Cache-Control' => 'no-cache' });
+is(key(nearest()), key($right), 'nor what is stored in its place');
+
+# another embedder, and one more time
+
+(my $other = $server) =~ s/model=m /model=n /;
+
+ok($nginx->restart(undef, %conf, server => $other), 'another model');
+$embedder->next(vector(3, 0.1, 0));
+is(ask('/api', 'how to fix an automobile')->cache, 'MISS',
+    'its vectors are others');
+is(ask('', 'whats teh captial of France')->cache, 'SEMANTIC',
+    'those of another embedder are there');
+is(key(nearest()), key($right), 'and the wrong one is still barred');
+
+# it is of no use without the index
+
+(my $none = $server) =~ s/llm_cache_semantic on/llm_cache_semantic off/;
+
+ok($nginx->restart(undef, %conf, server => $none), 'without it');
+is(ask('', 'What is the capital of France?')->cache, 'HIT', 'exact ones');
+
+# Redis: what another machine has fetched, once it was read
+
+my $redis = LLMTest::Redis->new;
+my $api = <<"END";
+    llm_cache_semantic on;
+    location /api/ {
+        llm_cache_embed /embed model=m dimensions=3;
+        proxy_pass http://llm;
+    }
+    location /embed {
+        internal;
+        llm_cache off;
+        proxy_pass http://127.0.0.1:$port/v1/embeddings;
+    }
+END
+my ($one, $two) = map { machine($redis->url, server => $api) } 1, 2;
+
+settle($_) for $one, $two;
+
+for my $case (['', 'Who walked on the moon?', 'who walked on teh moon'],
+    ['/api', 'how to fix a car', 'how to fix an automobile'])
+{
+    my ($prefix, @prompts) = @$case;
+    my $name = $prefix || 'lexical';
+    my @requests = map { [$prefix . chat_uri(), chat($_)] } @prompts;
+
+    $embedder->next(vector(3, 0, 0.1)) if $prefix;
+
+    my $moon = $one->post(@{$requests[0]});
+
+    ok(stored($redis, 'llm:' . key($moon)), "$name: stored");
+
+    my $embedded = $embedder->count;
+
+    is_hit($two->post(@{$requests[0]}), $moon, "$name: the other machine's");
+    is($embedder->count, $embedded, "$name: it is not embedded");
+    $embedder->next(vector(3, 0.1, 0)) if $prefix;
+
+    my $hit = $two->post(@{$requests[1]});
+
+    is($hit->cache, 'SEMANTIC', "$name: it is in the index");
+    is($hit->body, $moon->body, "$name: the answer");
+}
+
+finish();
