@@ -41,6 +41,8 @@ static int llm_reply_element(llm_embeddings_cut_t *cut,
     llm_reply_list_t *list, const llm_scan_value_t *value);
 static int llm_reply_vector(llm_reply_list_t *list,
     const llm_scan_value_t *value);
+static int llm_reply_index(llm_reply_list_t *list,
+    const llm_scan_value_t *value);
 static int llm_reply_complete(llm_embeddings_cut_t *cut);
 static void llm_reply_share(llm_embeddings_cut_t *cut,
     const uint32_t *weights);
@@ -363,19 +365,7 @@ llm_reply_value(void *ctx, const llm_scan_value_t *value)
         break;
 
     case LLM_REPLY_INDEX:
-        {
-        int64_t  number;
-
-        rc = value->type == LLM_SCAN_NUMBER
-             ? llm_reply_number(value->text, &number) : -1;
-
-        if (rc == 0) {
-            list->index = (size_t) number;
-            list->digits.start = value->start;
-            list->digits.end = value->end;
-            list->indexed = 1;
-        }
-        }
+        rc = llm_reply_index(list, value);
         break;
 
     default: /* LLM_REPLY_KNOWN */
@@ -436,6 +426,8 @@ llm_reply_tokens(llm_embeddings_cut_t *cut, const llm_scan_value_t *value)
 {
     int64_t  tokens;
 
+    tokens = 0;
+
     if (value->type != LLM_SCAN_NUMBER
         || llm_reply_number(value->text, &tokens) != 0
         || (cut->tokens >= 0 && cut->tokens != tokens)
@@ -461,11 +453,11 @@ llm_reply_number(llm_str_t text, int64_t *number)
 {
     size_t  i;
 
+    *number = 0;
+
     if (text.len == 0 || text.len > 10) {
         return -1;
     }
-
-    *number = 0;
 
     for (i = 0; i < text.len; i++) {
 
@@ -632,6 +624,28 @@ llm_reply_vector(llm_reply_list_t *list, const llm_scan_value_t *value)
     list->vectors = 1;
 
     return list->dim == value->size && list->type == value->type ? 0 : -1;
+}
+
+
+static int
+llm_reply_index(llm_reply_list_t *list, const llm_scan_value_t *value)
+{
+    int64_t  number;
+
+    number = 0;
+
+    if (value->type != LLM_SCAN_NUMBER
+        || llm_reply_number(value->text, &number) != 0)
+    {
+        return -1;
+    }
+
+    list->index = (size_t) number;
+    list->digits.start = value->start;
+    list->digits.end = value->end;
+    list->indexed = 1;
+
+    return 0;
 }
 
 

@@ -599,6 +599,8 @@ void ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx,
     ngx_chain_t *in);
 /* it will not be recorded as a whole, but who follows finds the inputs */
 void ngx_http_llm_cache_items_go_on(ngx_http_llm_cache_ctx_t *ctx);
+/* it is being stored: who follows waits for that */
+ngx_uint_t ngx_http_llm_cache_items_storing(ngx_http_llm_cache_ctx_t *ctx);
 /* whether it has been stored */
 ngx_uint_t ngx_http_llm_cache_items_stored(ngx_http_llm_cache_items_t *items);
 

@@ -135,6 +135,13 @@ ngx_http_llm_cache_decide_head(ngx_http_request_t *r,
         return;
     }
 
+    /* too long as a whole: who follows finds the inputs */
+
+    if (reason == LLM_REASON_ENTRY_SIZE && ctx->items) {
+        ngx_http_llm_cache_refuse(ctx, reason);
+        return;
+    }
+
     if (reason != LLM_REASON_NONE) {
 
         ctx->form = ngx_http_llm_cache_shared_form(r, ctx, reason);

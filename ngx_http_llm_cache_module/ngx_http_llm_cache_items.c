@@ -726,6 +726,29 @@ ngx_http_llm_cache_items_stored(ngx_http_llm_cache_items_t *items)
 }
 
 
+/* in the same round in which its end has come, before it is stored */
+
+ngx_uint_t
+ngx_http_llm_cache_items_storing(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_reply_t  *reply;
+
+    reply = ctx->items->storing;
+
+    if (reply == NULL) {
+        return 0;
+    }
+
+    ctx->items->storing = NULL;
+
+    reply->recorded = 1;
+    reply->writer = ctx->writer;
+    ngx_memzero(&ctx->writer, sizeof(ngx_http_llm_cache_writer_t));
+
+    return 1;
+}
+
+
 void
 ngx_http_llm_cache_items_go_on(ngx_http_llm_cache_ctx_t *ctx)
 {
@@ -774,6 +797,7 @@ ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
 
         if (ngx_http_llm_cache_reply_store(reply) == NGX_AGAIN) {
             ngx_http_llm_cache_reply_store_later(reply);
+            items->storing = reply;
 
         } else {
             ngx_http_llm_cache_reply_free(reply);

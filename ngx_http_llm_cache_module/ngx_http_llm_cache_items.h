@@ -47,8 +47,10 @@ typedef struct {
     llm_record_t                 record;     /* what all have in common */
     ngx_uint_t                   next;       /* the first one not stored */
 
-    /* a flight whose followers look for the inputs when they are stored */
+    /* a flight whose followers wait until the inputs are stored: they have the
+       whole answer then, where it was recorded, or else look for the inputs */
     ngx_http_llm_cache_writer_t  writer;
+    unsigned                     recorded:1;
 } ngx_http_llm_cache_reply_t;
 
 
@@ -118,6 +120,7 @@ struct ngx_http_llm_cache_items_s {
     ngx_uint_t                   wanted;     /* that are asked for */
     ngx_http_llm_cache_fetch_t  *fetch;
     ngx_http_llm_cache_reply_t  *reply;      /* to the call as it came */
+    ngx_http_llm_cache_reply_t  *storing;    /* the same, when it has ended */
 
     /* the answer that is put together */
     llm_embeddings_table_t       table;

@@ -103,8 +103,8 @@ ngx_http_llm_cache_items_choose(ngx_http_llm_cache_ctx_t *ctx)
     }
 
     if (items->fresh + items->stale
-        && items->items[items->newest].len > ctx->conf->zone->size / 2
-                                             / items->wanted)
+        && (uint64_t) items->items[items->newest].len * items->wanted
+           > ctx->conf->zone->size / 2)
     {
         return NGX_DECLINED;
     }

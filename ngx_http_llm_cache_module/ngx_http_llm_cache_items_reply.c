@@ -4,9 +4,11 @@
 /* of a block of the answer's bytes, with its head */
 #define NGX_HTTP_LLM_CACHE_REPLY_BLOCK  (64 * 1024)
 
-/* what storing an input takes besides its bytes, in us; bytes in one */
-#define NGX_HTTP_LLM_CACHE_REPLY_EACH   6
+/* what storing an input takes besides its bytes, in us; bytes in one; and what
+   is done in one round */
+#define NGX_HTTP_LLM_CACHE_REPLY_EACH   2
 #define NGX_HTTP_LLM_CACHE_REPLY_BYTES  1024
+#define NGX_HTTP_LLM_CACHE_REPLY_WORK   800
 
 
 static ngx_int_t ngx_http_llm_cache_reply_append(
@@ -87,7 +89,9 @@ ngx_http_llm_cache_reply_free(ngx_http_llm_cache_reply_t *reply)
 
     if (ngx_http_llm_cache_leads(&reply->writer)) {
         ngx_http_llm_cache_flight_end(&reply->writer,
-                                      NGX_HTTP_LLM_CACHE_FAILED);
+                                      reply->recorded
+                                      ? NGX_HTTP_LLM_CACHE_ENDED
+                                      : NGX_HTTP_LLM_CACHE_FAILED);
         ngx_http_llm_cache_zone_abandon(&reply->writer);
     }
 
@@ -270,7 +274,7 @@ ngx_http_llm_cache_reply_store(ngx_http_llm_cache_reply_t *reply)
 
     work = 0;
 
-    while (reply->next < reply->n && work < NGX_HTTP_LLM_CACHE_ITEM_WORK) {
+    while (reply->next < reply->n && work < NGX_HTTP_LLM_CACHE_REPLY_WORK) {
 
         if (reply->redis && !ngx_http_llm_cache_redis_store_room()) {
             break;

@@ -517,7 +517,9 @@ ngx_http_llm_cache_copy_record(void *data, size_t offset, unsigned char *p,
 static void
 ngx_http_llm_cache_keep_inputs(ngx_http_llm_cache_ctx_t *ctx)
 {
-    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+    if (ngx_http_llm_cache_leads(&ctx->writer)
+        && !ngx_http_llm_cache_items_storing(ctx))
+    {
         ngx_http_llm_cache_flight_end(&ctx->writer, NGX_HTTP_LLM_CACHE_ENDED);
     }
 

@@ -61,6 +61,19 @@ my $miss = call(\@inputs, prefix => '/fast');
 
 is($miss->cache, 'MISS', '2,048 inputs');
 is_unharmed($miss, '2,048 inputs');
+
+# whoever asks again waits until all of it is stored
+
+my @new = map { "new $_" } 1 .. 2048;
+
+call(\@new, prefix => '/fast');
+
+my $again;
+
+is(calls(sub { $again = call(\@new, prefix => '/fast') }), 0,
+    'asked again at once: no call');
+like($again->cache, qr/^(?:HIT|SHARED)$/, 'asked again at once: all of it');
+
 ok(stored(\@inputs, prefix => '/fast'), '2,048 inputs: stored');
 
 my $hit = call(\@inputs, prefix => '/fast');
