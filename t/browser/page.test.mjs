@@ -294,6 +294,12 @@ test('the numbers are those of the JSON', async () => {
     isSame(await numbers(seen.page), zone);
     assert.equal(await seen.page.textContent('#host'), new URL(PAGE).host);
 
+    // nothing is without its explanation
+
+    assert.deepEqual(await seen.page.$$eval('main small', (all) =>
+        all.filter((one) => !one.textContent).map((one) =>
+            one.parentNode.textContent)), []);
+
     // as people read them
 
     const tokens = zone.saved.prompt_tokens + zone.saved.completion_tokens;
