@@ -174,9 +174,11 @@ is($nginx->request('/api', '{}', @html)->status, 405, 'POST');
 
 my ($reasons) = $file =~ /^const REASONS = \{\n(.*?)^\};/ms;
 
-is_deeply([sort $reasons =~ /^    (\w+): '/mg], [sort grep { $_ ne '' }
-    slurp("$source/llm_reason.h") =~ /^ +_\(\w+, "(\w*)"\)/mg],
-    'every reason is explained');
+my @reasons = slurp("$source/llm_reason.h") =~ /^ +_\(\w+, "(\w+)"\)/mg;
+
+ok(@reasons, 'there are reasons');
+is_deeply([grep { $reasons !~ /^    $_: '/m } @reasons], [],
+    'every one is explained');
 
 # something to show
 
