@@ -383,6 +383,9 @@ test('the history as a table, and as a chart', async () => {
         assert.ok(Math.abs(sum(shown) - wanted) < 1e-9, name);
     }
 
+    assert.match(await seen.page.textContent('#hours th'),
+        /^[A-Z][a-z]{2} \d\d:00$/);
+
     // bars of hits and others are as high as there were
 
     const parts = await seen.page.$$eval('#chart rect', (all) =>
