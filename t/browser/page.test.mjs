@@ -182,12 +182,20 @@ function expected(zone) {
     for (const [id, field] of [['models', 'model'],
         ['locations', 'location']])
     {
-        for (const name of new Set(zone.series.map((one) => one[field]))) {
-            const own = zone.series.filter((one) => one[field] === name);
+        const series = [...zone.series, ...zone.series.filter((one) =>
+            one.observed).map((one) => ({ ...one.observed,
+                [field]: `${one[field]}observed` }))];
+
+        for (const name of new Set(series.map((one) => one[field]))) {
+            const own = series.filter((one) => one[field] === name);
             const all = sum(own.map((one) => sum(Object.values(
                 one.requests))));
             const hits = sum(own.map((one) => sum(SERVED.map((word) =>
                 one.requests[word]))));
+
+            if (!all) {
+                continue;
+            }
 
             found[`${id}.${name}.requests`] = all;
             found[`${id}.${name}.rate`] = hits / all;
@@ -355,6 +363,7 @@ test('each number is in its place', async () => {
         zone.observed = { ...copy(way), bypass: { json: 0, client: 0 },
             refused: { status: 0 }, capacity_bytes: 0,
             scopes: { credentials: copy(way), shared: copy(way) } };
+        zone.series[0].observed = copy(way);
         number(zone);
     }) });
 
