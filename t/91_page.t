@@ -77,6 +77,12 @@ my $nginx = nginx(workers => 2, no_location => 1, server => <<"END",
         proxy_pass http://llm;
     }
 
+    location /meaning/ {
+        llm_cache on zone=main;
+        llm_cache_semantic on;
+        proxy_pass http://llm;
+    }
+
     location '/"quotes" <img src=x onerror=evil=1>/' {
         llm_cache on zone=main;
         proxy_pass http://llm;
@@ -168,9 +174,11 @@ is($nginx->request('/api', '{}', @html)->status, 405, 'POST');
 
 my ($reasons) = $file =~ /^const REASONS = \{\n(.*?)^\};/ms;
 
-is_deeply([sort $reasons =~ /^    (\w+): '/mg], [sort grep { $_ ne '' }
-    slurp("$source/llm_reason.h") =~ /^ +_\(\w+, "(\w*)"\)/mg],
-    'every reason is explained');
+my @reasons = slurp("$source/llm_reason.h") =~ /^ +_\(\w+, "(\w+)"\)/mg;
+
+ok(@reasons, 'there are reasons');
+is_deeply([grep { $reasons !~ /^    $_: '/m } @reasons], [],
+    'every one is explained');
 
 # something to show
 
@@ -190,6 +198,8 @@ $nginx->post(chat_uri(), chat('q' . $_), headers => { 'Cache-Control' =>
 $nginx->post(chat_uri(), chat('failed'), mock => { status => 500 })
     for 1 .. 3;
 $nginx->post(chat_uri(), 'not JSON');
+$nginx->post('/meaning' . chat_uri(), chat("How do I reset the password $_?"))
+    for 'of my account', 'for my account', 'of account 7';
 $nginx->logged($nginx->get('/api'));
 
 # in a browser

@@ -182,12 +182,20 @@ function expected(zone) {
     for (const [id, field] of [['models', 'model'],
         ['locations', 'location']])
     {
-        for (const name of new Set(zone.series.map((one) => one[field]))) {
-            const own = zone.series.filter((one) => one[field] === name);
+        const series = [...zone.series, ...zone.series.filter((one) =>
+            one.observed).map((one) => ({ ...one.observed,
+                [field]: `${one[field]}observed` }))];
+
+        for (const name of new Set(series.map((one) => one[field]))) {
+            const own = series.filter((one) => one[field] === name);
             const all = sum(own.map((one) => sum(Object.values(
                 one.requests))));
             const hits = sum(own.map((one) => sum(SERVED.map((word) =>
                 one.requests[word]))));
+
+            if (!all) {
+                continue;
+            }
 
             found[`${id}.${name}.requests`] = all;
             found[`${id}.${name}.rate`] = hits / all;
@@ -294,6 +302,12 @@ test('the numbers are those of the JSON', async () => {
     isSame(await numbers(seen.page), zone);
     assert.equal(await seen.page.textContent('#host'), new URL(PAGE).host);
 
+    // nothing is without its explanation
+
+    assert.deepEqual(await seen.page.$$eval('main small', (all) =>
+        all.filter((one) => !one.textContent).map((one) =>
+            one.parentNode.textContent)), []);
+
     // as people read them
 
     const tokens = zone.saved.prompt_tokens + zone.saved.completion_tokens;
@@ -349,6 +363,7 @@ test('each number is in its place', async () => {
         zone.observed = { ...copy(way), bypass: { json: 0, client: 0 },
             refused: { status: 0 }, capacity_bytes: 0,
             scopes: { credentials: copy(way), shared: copy(way) } };
+        zone.series[0].observed = copy(way);
         number(zone);
     }) });
 
@@ -376,6 +391,9 @@ test('the history as a table, and as a chart', async () => {
         assert.ok(shown.length >= 24);
         assert.ok(Math.abs(sum(shown) - wanted) < 1e-9, name);
     }
+
+    assert.match(await seen.page.textContent('#hours th'),
+        /^[A-Z][a-z]{2} \d\d:00$/);
 
     // bars of hits and others are as high as there were
 
