@@ -6,10 +6,14 @@
 #   make check          compilers, linters and style
 #   make asan           the tests on an nginx with sanitizers
 #   make fuzz           fuzz targets, TIME=60 seconds each, FUZZ="key sse"
+#   make matrix         builds and tests for each of NGINX_SRCS="DIR DIR"
 #   make bench          measures it beside others, ROUNDS=5 SECONDS=2 FULL=1
 #   make bench-semantic PAIRS=FILE
 #                       the semantic tier on pairs of texts
-#   make install        into the installed nginx's module directory, DESTDIR=
+#   make install        into the installed nginx's module directory; DESTDIR=,
+#                       MODULES_DIR=
+#   make uninstall      removes that again
+#   make package        a Debian package
 #   make clean
 #
 # NGINX_SRC=DIR builds and uses nginx from a source tree.
@@ -17,8 +21,9 @@
 PORT ?= 8080
 TIME ?= 60
 
-export NGINX NGINX_SRC NGINX_CONFIGURE LLM_UPSTREAM PORT TESTS TIME FUZZ
-export DESTDIR CFLAGS LDFLAGS ROUNDS CONNECTIONS ROWS FULL PAIRS MODELS SVG
+export NGINX NGINX_SRC NGINX_SRCS NGINX_CONFIGURE LLM_UPSTREAM PORT TESTS TIME
+export FUZZ VARIANTS DESTDIR CFLAGS LDFLAGS ROUNDS CONNECTIONS ROWS FULL PAIRS
+export MODELS SVG MODULES_DIR VERSION
 
 # SECONDS itself counts on in a shell
 export BENCH_SECONDS = $(SECONDS)
@@ -28,11 +33,13 @@ ifneq ($(origin CC),default)
 export CC
 endif
 
-.PHONY: all build run test check asan fuzz bench bench-semantic install clean
+.PHONY: all build run test check asan fuzz matrix bench bench-semantic \
+        install uninstall package clean
 
 all: build
 
-build run test check asan fuzz bench bench-semantic install:
+build run test check asan fuzz matrix bench bench-semantic install \
+uninstall package:
 	@tools/$@.sh
 
 clean:

@@ -576,12 +576,19 @@ llm_answer_usage(llm_answer_t *answer)
     info = &answer->info;
     tokens = answer->tokens;
 
-    if (tokens[LLM_TOKENS_PROMPT] < 0) {
-        tokens[LLM_TOKENS_PROMPT] = tokens[LLM_TOKENS_PROMPT_BILLED];
+    for (i = LLM_TOKENS_PROMPT_BILLED; i <= LLM_TOKENS_PROMPT_APART; i++) {
+        if (tokens[LLM_TOKENS_PROMPT] < 0) {
+            tokens[LLM_TOKENS_PROMPT] = tokens[i];
+        }
     }
 
-    if (tokens[LLM_TOKENS_COMPLETION] < 0) {
-        tokens[LLM_TOKENS_COMPLETION] = tokens[LLM_TOKENS_COMPLETION_BILLED];
+    for (i = LLM_TOKENS_COMPLETION_BILLED;
+         i <= LLM_TOKENS_COMPLETION_APART;
+         i++)
+    {
+        if (tokens[LLM_TOKENS_COMPLETION] < 0) {
+            tokens[LLM_TOKENS_COMPLETION] = tokens[i];
+        }
     }
 
     if (tokens[LLM_TOKENS_PROMPT] < 0 && tokens[LLM_TOKENS_COMPLETION] < 0) {

@@ -58,7 +58,7 @@ typedef struct {
     size_t                mark;
 
     unsigned              mark_empty:1;        /* "{}": no comma */
-    unsigned              has_usage:1;         /* any usage at all */
+    unsigned              has_usage:1;         /* where it is looked for */
     unsigned              tools:1;             /* calls of tools */
 } llm_answer_info_t;
 

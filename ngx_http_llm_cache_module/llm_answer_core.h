@@ -56,9 +56,11 @@ typedef enum {
     LLM_TOKENS_PROMPT_WRITTEN,      /* to the provider's own prompt cache: */
     LLM_TOKENS_PROMPT_READ,         /* Anthropic counts these apart */
     LLM_TOKENS_PROMPT_BILLED,       /* where there is no count */
+    LLM_TOKENS_PROMPT_APART,        /* nor this */
     LLM_TOKENS_COMPLETION,
     LLM_TOKENS_COMPLETION_MORE,     /* Gemini counts thoughts apart */
     LLM_TOKENS_COMPLETION_BILLED,
+    LLM_TOKENS_COMPLETION_APART,
     LLM_TOKENS_TOTAL,
     LLM_TOKENS_N
 } llm_tokens_e;

@@ -46,9 +46,17 @@ static const llm_scan_node_t  llm_openai_usage[] = {
     llm_scan_end_node
 };
 
+/* Groq counts here in every stream, in "usage" only where it is asked to */
+
+static const llm_scan_node_t  llm_openai_groq_usage[] = {
+    llm_tokens("prompt_tokens", PROMPT_APART),
+    llm_tokens("completion_tokens", COMPLETION_APART),
+    llm_scan_end_node
+};
+
 static const llm_scan_node_t  llm_openai_groq[] = {
     llm_leaf("error", LLM_ROLE_ERROR),
-    llm_node("usage", LLM_ROLE_USAGE, llm_openai_usage, NULL),
+    llm_node("usage", 0, llm_openai_groq_usage, NULL),
     llm_scan_end_node
 };
 

@@ -131,10 +131,12 @@ llm_answer_value(void *ctx, const llm_scan_value_t *value)
     }
 
     n = llm_answer_number(value);
+    role -= LLM_ROLE_TOKENS;
 
     if (n >= 0) {
-        answer->tokens[role - LLM_ROLE_TOKENS] = n;
-        answer->info.has_usage = 1;
+        answer->tokens[role] = n;
+        answer->info.has_usage |= (role != LLM_TOKENS_PROMPT_APART
+                                   && role != LLM_TOKENS_COMPLETION_APART);
     }
 }
 

@@ -8,12 +8,17 @@
 #define LLM_CONVERT_WORK  16
 #define LLM_CONVERT_ROOM  (1024 * 1024)
 
+/* and so many steps, of some nanoseconds each */
+#define LLM_CONVERT_STEPS  2
+#define LLM_CONVERT_LEAST  (64 * 1024)
+
 
 typedef struct {
     llm_dialect_e         id;
     llm_to_json_pt        json;
     llm_to_stream_pt      stream;
     const char           *end;         /* after the last event */
+    const char *const    *parts;       /* members of events alone */
 } llm_converter_t;
 
 
@@ -23,6 +28,8 @@ static int llm_conv_read(llm_conv_t *conv);
 static int llm_conv_event(void *ctx, const llm_sse_event_t *event);
 static int llm_conv_lines(llm_conv_t *conv);
 static int llm_conv_add(llm_conv_t *conv, llm_str_t text);
+static int llm_conv_erroneous(const llm_value_t *doc);
+static int llm_conv_says_error(const llm_value_t *word);
 static int llm_conv_reframe(llm_conv_t *conv);
 static int llm_conv_document(llm_conv_t *conv, llm_value_t *doc);
 static void llm_conv_raw(llm_conv_t *conv, const void *data, size_t len);
@@ -30,17 +37,34 @@ static void llm_conv_number(llm_conv_t *conv, size_t n);
 static int llm_conv_keepalive(llm_str_t name);
 
 
+/* a document that has one of these says in it what would be lost inside of an
+   event */
+
+static const char *const  llm_no_parts[] = { NULL };
+static const char *const  llm_responses_members[] = { "response", "item",
+                                                      "delta", NULL };
+static const char *const  llm_anthropic_members[] = { "message", "delta",
+                                                      "content_block", NULL };
+static const char *const  llm_cohere_members[] = { "delta", NULL };
+
+
 static const llm_converter_t  llm_converters[] = {
     { LLM_DIALECT_CHAT, llm_chat_json, llm_chat_stream,
-      "data: [DONE]\n\n" },
+      "data: [DONE]\n\n", llm_no_parts },
     { LLM_DIALECT_COMPLETIONS, llm_completions_json, llm_completions_stream,
-      "data: [DONE]\n\n" },
-    { LLM_DIALECT_RESPONSES, llm_responses_json, llm_responses_stream, "" },
-    { LLM_DIALECT_ANTHROPIC, llm_anthropic_json, llm_anthropic_stream, "" },
-    { LLM_DIALECT_GEMINI, llm_gemini_json, llm_gemini_stream, "" },
-    { LLM_DIALECT_COHERE_CHAT, llm_cohere_json, llm_cohere_stream, "" },
-    { LLM_DIALECT_OLLAMA_CHAT, llm_ollama_json, llm_ollama_stream, "" },
-    { LLM_DIALECT_OLLAMA_GENERATE, llm_ollama_json, llm_ollama_stream, "" }
+      "data: [DONE]\n\n", llm_no_parts },
+    { LLM_DIALECT_RESPONSES, llm_responses_json, llm_responses_stream, "",
+      llm_responses_members },
+    { LLM_DIALECT_ANTHROPIC, llm_anthropic_json, llm_anthropic_stream, "",
+      llm_anthropic_members },
+    { LLM_DIALECT_GEMINI, llm_gemini_json, llm_gemini_stream, "",
+      llm_no_parts },
+    { LLM_DIALECT_COHERE_CHAT, llm_cohere_json, llm_cohere_stream, "",
+      llm_cohere_members },
+    { LLM_DIALECT_OLLAMA_CHAT, llm_ollama_json, llm_ollama_stream, "",
+      llm_no_parts },
+    { LLM_DIALECT_OLLAMA_GENERATE, llm_ollama_json, llm_ollama_stream, "",
+      llm_no_parts }
 };
 
 #define LLM_CONVERTERS  (sizeof(llm_converters) / sizeof(llm_converters[0]))
@@ -91,6 +115,13 @@ llm_convert_type(const llm_dialect_t *dialect, unsigned char ask)
 }
 
 
+size_t
+llm_convert_work(size_t len)
+{
+    return len * LLM_CONVERT_WORK + LLM_CONVERT_ROOM;
+}
+
+
 int
 llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
 {
@@ -116,7 +147,8 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
     conv.body = body;
     conv.out = out;
     conv.start = out->len;
-    conv.arena.max = body.len * LLM_CONVERT_WORK + LLM_CONVERT_ROOM;
+    conv.steps = body.len * LLM_CONVERT_STEPS + LLM_CONVERT_LEAST;
+    conv.arena.max = llm_convert_work(body.len);
 
     rc = llm_conv_run(&conv, converter);
 
@@ -133,6 +165,8 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
 static int
 llm_conv_run(llm_conv_t *conv, const llm_converter_t *converter)
 {
+    llm_value_t          *doc;
+    const char *const    *part;
     const llm_convert_t  *how;
 
     how = conv->how;
@@ -142,12 +176,20 @@ llm_conv_run(llm_conv_t *conv, const llm_converter_t *converter)
     }
 
     if (how->ask == LLM_ASK_JSON) {
-        return conv->doc ? llm_conv_document(conv, conv->doc)
-                         : llm_conv_document(conv, converter->json(conv));
+        doc = conv->doc ? conv->doc : converter->json(conv);
+
+        return (conv->doc || !llm_conv_erroneous(doc))
+               ? llm_conv_document(conv, doc) : -1;
     }
 
     if (conv->doc == NULL) {
         return llm_conv_reframe(conv);
+    }
+
+    for (part = converter->parts; *part; part++) {
+        if (llm_doc_get(conv->doc, *part)) {
+            return -1;
+        }
     }
 
     if (converter->stream(conv) != 0) {
@@ -225,6 +267,21 @@ llm_conv_event(void *ctx, const llm_sse_event_t *event)
     conv = ctx;
     data = event->data;
 
+    /* what the scanner has copied is gone when it is */
+
+    if (event->data_start != SIZE_MAX) {
+        data.data = conv->body.data + event->data_start;
+
+    } else if (data.len) {
+        copy = llm_arena_alloc(&conv->arena, data.len);
+        if (copy == NULL) {
+            return 1;
+        }
+
+        memcpy(copy, data.data, data.len);
+        data.data = copy;
+    }
+
     while (data.len && (*data.data == ' ' || *data.data == '\t'
                         || *data.data == '\n'))
     {
@@ -236,18 +293,6 @@ llm_conv_event(void *ctx, const llm_sse_event_t *event)
         || (data.len >= 6 && memcmp(data.data, "[DONE]", 6) == 0))
     {
         return 0;
-    }
-
-    /* several lines are in memory of the scanner's */
-
-    if (event->data_start == SIZE_MAX) {
-        copy = llm_arena_alloc(&conv->arena, data.len);
-        if (copy == NULL) {
-            return 1;
-        }
-
-        memcpy(copy, data.data, data.len);
-        data.data = copy;
     }
 
     return llm_conv_add(conv, data) == 0 ? 0 : 1;
@@ -298,6 +343,40 @@ llm_conv_add(llm_conv_t *conv, llm_str_t text)
     }
 
     return llm_doc_add(&conv->arena, conv->events, NULL, value) ? 0 : -1;
+}
+
+
+/*
+ * Whether a document that was made is what the write gate takes for an error:
+ * members of a part of an event may stand at the top of JSON.
+ */
+
+static int
+llm_conv_erroneous(const llm_value_t *doc)
+{
+    const llm_value_t  *error, *errors;
+
+    error = llm_doc_get(doc, "error");
+    errors = llm_doc_get(doc, "errors");
+
+    return (error && error->type != LLM_SCAN_NULL
+            && error->type != LLM_SCAN_FALSE)
+           || (errors && (errors->n || (errors->type == LLM_SCAN_STRING
+                                        && !llm_doc_silent(errors))))
+           || llm_doc_type(llm_doc_get(doc, "success"), LLM_SCAN_FALSE)
+           || llm_conv_says_error(llm_doc_get(doc, "object"))
+           || llm_conv_says_error(llm_doc_get(doc, "type"));
+}
+
+
+/* or might, as it is spelled with escapes */
+
+static int
+llm_conv_says_error(const llm_value_t *word)
+{
+    return llm_doc_type(word, LLM_SCAN_STRING)
+           && (llm_doc_is(word, "error") || word->text.data == NULL
+               || memchr(word->text.data, '\\', word->text.len));
 }
 
 
@@ -446,12 +525,56 @@ llm_conv_members(llm_conv_t *conv, const llm_value_t *object,
 {
     const llm_value_t  *member;
 
+    if (llm_conv_spend(conv, object->n) != 0) {
+        return;
+    }
+
     for (member = object->first; member; member = member->next) {
 
         if (!llm_conv_listed(member, skip)) {
             llm_conv_put(conv, "%,\"%r\":%v", &member->name, member);
         }
     }
+}
+
+
+int
+llm_conv_spend(llm_conv_t *conv, size_t steps)
+{
+    if (steps > conv->steps) {
+        conv->steps = 0;
+        conv->failed = 1;
+        return -1;
+    }
+
+    conv->steps -= steps;
+
+    return 0;
+}
+
+
+llm_value_t *
+llm_conv_find(llm_conv_t *conv, const llm_value_t *object, llm_str_t name)
+{
+    if (object == NULL || object->type != LLM_SCAN_OBJECT
+        || llm_conv_spend(conv, object->n) != 0)
+    {
+        return NULL;
+    }
+
+    return llm_doc_find(object, name);
+}
+
+
+llm_value_t *
+llm_conv_get(llm_conv_t *conv, const llm_value_t *object, const char *name)
+{
+    llm_str_t  key;
+
+    key.data = (const unsigned char *) name;
+    key.len = strlen(name);
+
+    return llm_conv_find(conv, object, key);
 }
 
 
@@ -470,23 +593,24 @@ llm_conv_listed(const llm_value_t *member, const char *const *names)
 
 
 int
-llm_conv_ordered(const llm_value_t *array)
+llm_conv_ordered(const llm_value_t *array, size_t first)
 {
-    size_t              index, next;
+    size_t              absent, index, next;
     const llm_value_t  *item;
 
     next = 0;
+    absent = (array->n == 1) ? 0 : first;
 
     for (item = array->first; item; item = item->next) {
 
-        index = llm_doc_index(llm_doc_get(item, "index"),
-                              array->n == 1 ? 0 : SIZE_MAX);
+        index = llm_doc_index(llm_doc_get(item, "index"), absent);
 
         if (index == SIZE_MAX || index < next) {
             return 0;
         }
 
         next = index + 1;
+        absent = SIZE_MAX;
     }
 
     return 1;

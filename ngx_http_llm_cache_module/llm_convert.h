@@ -34,9 +34,12 @@ int llm_convert_knows(const llm_dialect_t *dialect);
 
 llm_str_t llm_convert_type(const llm_dialect_t *dialect, unsigned char ask);
 
+/* the most working memory, in bytes, for a body of this length */
+
+size_t llm_convert_work(size_t len);
+
 /*
- * Appends the answer in the form that is wanted, with up to 16 times the
- * body's length and 1 MB as working memory.  The body must be one that
+ * Appends the answer in the form that is wanted.  The body must be one that
  * llm_answer_end() found whole; others may give nonsense, but no harm.
  * Returns 0, or -1 when it cannot be given in full, would be too long, or
  * memory ran out.

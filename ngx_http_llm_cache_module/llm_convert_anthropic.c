@@ -22,7 +22,7 @@ static int llm_anthropic_message(llm_conv_t *conv, llm_value_t *doc,
     const llm_value_t *event);
 static int llm_anthropic_set(llm_conv_t *conv, llm_value_t *doc,
     const llm_value_t *from, const char *const *skip);
-static llm_value_t *llm_anthropic_find(llm_value_t *content,
+static llm_value_t *llm_anthropic_find(llm_conv_t *conv, llm_value_t *content,
     const llm_value_t *event);
 static int llm_anthropic_head(llm_conv_t *conv);
 static int llm_anthropic_content(llm_conv_t *conv, const llm_value_t *block,
@@ -134,8 +134,7 @@ llm_anthropic_block(llm_conv_t *conv, llm_value_t *content,
     block = llm_doc_copy(&conv->arena, llm_doc_get(event, "content_block"));
 
     if (content == NULL || !llm_doc_type(block, LLM_SCAN_OBJECT)
-        || llm_doc_index(index, SIZE_MAX) != content->n
-        || content->n == LLM_CONVERT_MANY)
+        || llm_doc_index(index, SIZE_MAX) != content->n)
     {
         return -1;
     }
@@ -166,7 +165,7 @@ llm_anthropic_delta(llm_conv_t *conv, llm_value_t *content,
         { "input_json_delta", "partial_json", LLM_ANTHROPIC_INPUT }
     };
 
-    block = llm_anthropic_find(content, event);
+    block = llm_anthropic_find(conv, content, event);
     delta = llm_doc_get(event, "delta");
     type = llm_doc_get(delta, "type");
 
@@ -194,7 +193,7 @@ llm_anthropic_delta(llm_conv_t *conv, llm_value_t *content,
         return -1;
     }
 
-    old = llm_doc_get(block, texts[i].to);
+    old = llm_conv_get(conv, block, texts[i].to);
 
     if (old == NULL) {
         return llm_doc_add(&conv->arena, block, texts[i].to, piece) ? 0 : -1;
@@ -220,7 +219,7 @@ llm_anthropic_citation(llm_conv_t *conv, llm_value_t *block,
     const llm_value_t  *citation;
 
     citation = llm_doc_get(delta, "citation");
-    citations = llm_doc_get(block, "citations");
+    citations = llm_conv_get(conv, block, "citations");
 
     if (citation == NULL || delta->n != 2) {
         return -1;
@@ -248,7 +247,7 @@ llm_anthropic_input(llm_conv_t *conv, llm_value_t *content,
 {
     llm_value_t  *block, *fragments;
 
-    block = llm_anthropic_find(content, event);
+    block = llm_anthropic_find(conv, content, event);
 
     if (block == NULL) {
         return -1;
@@ -378,8 +377,8 @@ llm_anthropic_set(llm_conv_t *conv, llm_value_t *doc,
     llm_value_t        *old;
     const llm_value_t  *member;
 
-    if (!llm_doc_type(from, LLM_SCAN_OBJECT) || from->n > LLM_CONVERT_MANY
-        || !llm_doc_type(doc, LLM_SCAN_OBJECT) || doc->n > LLM_CONVERT_MANY)
+    if (!llm_doc_type(from, LLM_SCAN_OBJECT)
+        || !llm_doc_type(doc, LLM_SCAN_OBJECT))
     {
         return -1;
     }
@@ -390,7 +389,11 @@ llm_anthropic_set(llm_conv_t *conv, llm_value_t *doc,
             continue;
         }
 
-        old = llm_doc_find(doc, member->name);
+        old = llm_conv_find(conv, doc, member->name);
+
+        if (conv->failed) {
+            return -1;
+        }
 
         if (old == NULL) {
             if (llm_doc_add(&conv->arena, doc, NULL, member) == NULL) {
@@ -412,7 +415,8 @@ llm_anthropic_set(llm_conv_t *conv, llm_value_t *doc,
 
 
 static llm_value_t *
-llm_anthropic_find(llm_value_t *content, const llm_value_t *event)
+llm_anthropic_find(llm_conv_t *conv, llm_value_t *content,
+    const llm_value_t *event)
 {
     size_t        index;
     llm_value_t  *block;
@@ -423,7 +427,8 @@ llm_anthropic_find(llm_value_t *content, const llm_value_t *event)
     /* one block at a time */
 
     if (index != SIZE_MAX && block
-        && llm_doc_index(llm_doc_get(block, LLM_ANTHROPIC_INDEX), SIZE_MAX)
+        && llm_doc_index(llm_conv_get(conv, block, LLM_ANTHROPIC_INDEX),
+                         SIZE_MAX)
            == index)
     {
         return block;

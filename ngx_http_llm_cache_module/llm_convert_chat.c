@@ -13,6 +13,7 @@ typedef struct {
     llm_conv_t           *conv;
     llm_buf_t             head;
     unsigned              later:1;     /* the first chunk has been written */
+    unsigned              unasked:1;   /* usage is told in any case */
 } llm_chat_t;
 
 
@@ -25,6 +26,7 @@ typedef struct {
     llm_value_t           zero;
     const llm_value_t    *index;
     const llm_value_t    *logprobs;    /* still to be written */
+    unsigned              last:1;
 } llm_choice_t;
 
 
@@ -45,6 +47,8 @@ static void llm_chat_tools(llm_choice_t *choice);
 static void llm_chat_call(llm_choice_t *choice, const llm_value_t *call,
     size_t at);
 static void llm_chat_function(llm_choice_t *choice);
+static int llm_chat_unasked(const llm_value_t *doc);
+static void llm_chat_usage(llm_chat_t *chat);
 static int llm_completions_choice(llm_choice_t *choice);
 static void llm_choice_begin(llm_choice_t *choice);
 static void llm_choice_end(llm_choice_t *choice);
@@ -160,7 +164,7 @@ llm_completions_json(llm_conv_t *conv)
     doc = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
 
     for (event = conv->events->first; event; event = event->next) {
-        if (llm_merge(&conv->arena, doc, event, llm_chat_rules) != 0) {
+        if (llm_merge(conv, doc, event, llm_chat_rules) != 0) {
             return NULL;
         }
     }
@@ -183,15 +187,24 @@ llm_chat_finish(llm_conv_t *conv, llm_value_t *doc)
         return NULL;
     }
 
-    llm_merge_sort(choices);
+    llm_merge_sort(conv, choices, SIZE_MAX);
 
     groq = llm_doc_get(doc, "x_groq");
     usage = llm_doc_get(groq, "usage");
 
-    if (llm_doc_silent(llm_doc_get(doc, "usage"))
-        && !llm_doc_silent(usage))
-    {
+    /* it may have figures of another kind */
+
+    if (llm_doc_get(usage, "prompt_tokens") == NULL) {
+        usage = NULL;
+    }
+
+    if (usage && llm_doc_silent(llm_doc_get(doc, "usage"))) {
         (void) llm_doc_set(&conv->arena, doc, "usage", usage);
+    }
+
+    /* its JSON tells it once */
+
+    if (usage && llm_doc_same(usage, llm_doc_get(doc, "usage"))) {
         llm_doc_remove(groq, "usage");
     }
 
@@ -237,7 +250,7 @@ llm_chat_message(llm_conv_t *conv, llm_value_t *choice)
         return;
     }
 
-    llm_merge_sort(value);
+    llm_merge_sort(conv, value, SIZE_MAX);
 
     for (call = value->first; call; call = call->next) {
         llm_doc_remove(call, "index");
@@ -249,6 +262,86 @@ int
 llm_chat_stream(llm_conv_t *conv)
 {
     return llm_chat_run(conv, llm_chat_choice);
+}
+
+
+/*
+ * Whether it is an answer of a provider whose streams tell usage in the last
+ * choice's last chunk, asked or not: Groq in a member of its own
+ * (console.groq.com/docs/api-reference), and Mistral (docs.mistral.ai/api),
+ * known by its models' names.
+ */
+
+static int
+llm_chat_unasked(const llm_value_t *doc)
+{
+    llm_str_t            name;
+    const llm_value_t   *groq, *model;
+    const char *const   *prefix;
+
+    static const char *const  mistral[] = {
+        "mistral-", "ministral-", "magistral-", "codestral-", "devstral-",
+        "pixtral-", "voxtral-", "open-mistral-", "open-mixtral-",
+        "open-codestral-", NULL
+    };
+
+    if (llm_doc_silent(llm_doc_get(doc, "usage"))) {
+        return 0;
+    }
+
+    groq = llm_doc_get(doc, "x_groq");
+
+    if (groq) {
+        return groq->type == LLM_SCAN_OBJECT
+               && llm_doc_get(groq, "usage") == NULL;
+    }
+
+    model = llm_doc_get(doc, "model");
+
+    if (!llm_doc_type(model, LLM_SCAN_STRING)) {
+        return 0;
+    }
+
+    name = llm_doc_inner(model);
+
+    if (name.len > 3 && memcmp(name.data, "ft:", 3) == 0) {
+        name.data += 3;
+        name.len -= 3;
+    }
+
+    for (prefix = mistral; *prefix; prefix++) {
+
+        if (name.len > strlen(*prefix)
+            && memcmp(name.data, *prefix, strlen(*prefix)) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* in a chunk that is open */
+
+static void
+llm_chat_usage(llm_chat_t *chat)
+{
+    llm_conv_t         *conv;
+    const llm_value_t  *groq, *usage;
+
+    conv = chat->conv;
+    groq = llm_doc_get(conv->doc, "x_groq");
+    usage = llm_doc_get(conv->doc, "usage");
+
+    if (groq) {
+        llm_conv_put(conv, ",\"x_groq\":{");
+        llm_conv_members(conv, groq, NULL);
+        llm_conv_put(conv, "%,\"usage\":%v}", usage);
+
+    } else if (!conv->how->include_usage) {
+        llm_conv_put(conv, ",\"usage\":%v", usage);
+    }
 }
 
 
@@ -268,6 +361,7 @@ llm_chat_run(llm_conv_t *conv, int (*handler)(llm_choice_t *choice))
     memset(&chat, 0, sizeof(llm_chat_t));
 
     chat.conv = conv;
+    chat.unasked = (handler == llm_chat_choice && llm_chat_unasked(conv->doc));
 
     rc = llm_chat_head(&chat);
 
@@ -293,7 +387,9 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
     conv = chat->conv;
     value = llm_doc_get(conv->doc, "choices");
 
-    if (!llm_doc_type(value, LLM_SCAN_ARRAY) || !llm_conv_ordered(value)) {
+    if (!llm_doc_type(value, LLM_SCAN_ARRAY)
+        || !llm_conv_ordered(value, SIZE_MAX))
+    {
         return -1;
     }
 
@@ -307,6 +403,7 @@ llm_chat_choices(llm_chat_t *chat, int (*handler)(llm_choice_t *choice))
         choice.zero.text = zero;
         choice.index = llm_doc_get(value, "index");
         choice.logprobs = llm_doc_get(value, "logprobs");
+        choice.last = (value->next == NULL);
 
         if (choice.index == NULL) {
             choice.index = &choice.zero;
@@ -764,6 +861,12 @@ llm_choice_last(llm_choice_t *choice, const char *empty)
     }
 
     llm_conv_members(conv, choice->choice, choice->message ? chat : text);
-    llm_conv_put(conv, "}]}");
+    llm_conv_put(conv, "}]");
+
+    if (choice->last && choice->chat->unasked) {
+        llm_chat_usage(choice->chat);
+    }
+
+    llm_conv_put(conv, "}");
     llm_conv_end(conv);
 }

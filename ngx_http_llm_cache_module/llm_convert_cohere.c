@@ -123,7 +123,7 @@ llm_cohere_event(llm_conv_t *conv, llm_value_t *doc, const llm_value_t *event)
     }
 
     if (llm_doc_is(type, "tool-plan-delta")) {
-        return llm_merge(&conv->arena, llm_doc_get(doc, "message"), message,
+        return llm_merge(conv, llm_conv_get(conv, doc, "message"), message,
                          llm_cohere_plan_rules);
     }
 
@@ -188,8 +188,8 @@ llm_cohere_stop(llm_conv_t *conv, llm_value_t *doc, const llm_value_t *event,
         { NULL, LLM_MERGE_SAME, NULL, NULL }
     };
 
-    return llm_merge(&conv->arena, doc, event, rules) == 0
-           && llm_merge(&conv->arena, doc, delta, NULL) == 0 ? 0 : -1;
+    return llm_merge(conv, doc, event, rules) == 0
+           && llm_merge(conv, doc, delta, NULL) == 0 ? 0 : -1;
 }
 
 
@@ -204,7 +204,7 @@ llm_cohere_merge(llm_conv_t *conv, llm_value_t *doc, const char *name,
 
     message = llm_doc_get(delta, "message");
     piece = llm_doc_get(message, name);
-    list = llm_doc_get(llm_doc_get(doc, "message"), name);
+    list = llm_conv_get(conv, llm_conv_get(conv, doc, "message"), name);
 
     if (piece == NULL || message->n != 1) {
         return -1;
@@ -213,7 +213,7 @@ llm_cohere_merge(llm_conv_t *conv, llm_value_t *doc, const char *name,
     if (!llm_doc_type(list, LLM_SCAN_ARRAY) || list->last == NULL
         || llm_doc_index(llm_doc_get(event, "index"), list->n - 1)
            != list->n - 1
-        || llm_merge(&conv->arena, list->last, piece, llm_cohere_item_rules)
+        || llm_merge(conv, list->last, piece, llm_cohere_item_rules)
            != 0)
     {
         return -1;
@@ -225,7 +225,7 @@ llm_cohere_merge(llm_conv_t *conv, llm_value_t *doc, const char *name,
         return 0;
     }
 
-    logprobs = llm_doc_get(doc, "logprobs");
+    logprobs = llm_conv_get(conv, doc, "logprobs");
 
     if (logprobs == NULL) {
         logprobs = llm_doc_new(&conv->arena, LLM_SCAN_ARRAY);
@@ -245,9 +245,9 @@ llm_cohere_item(llm_conv_t *conv, llm_value_t *doc, const char *name,
     llm_value_t        *message, *list, *item;
     const llm_value_t  *told;
 
-    message = llm_doc_get(doc, "message");
+    message = llm_conv_get(conv, doc, "message");
     told = llm_doc_get(llm_doc_get(delta, "message"), name);
-    list = llm_doc_get(message, name);
+    list = llm_conv_get(conv, message, name);
 
     if (message == NULL || !llm_doc_type(told, LLM_SCAN_OBJECT)) {
         return -1;
@@ -274,7 +274,7 @@ llm_cohere_item(llm_conv_t *conv, llm_value_t *doc, const char *name,
     item = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
     item = llm_doc_add(&conv->arena, list, NULL, item);
 
-    return item ? llm_merge(&conv->arena, item, told, llm_cohere_item_rules)
+    return item ? llm_merge(conv, item, told, llm_cohere_item_rules)
                 : -1;
 }
 

@@ -12,16 +12,12 @@
 #include "llm_sse.h"
 
 
-/* more members in an object, or things that are told apart by an index, are
-   not looked for one by one */
-#define LLM_CONVERT_MANY  256
-
-
 typedef struct {
     const llm_convert_t  *how;
     llm_str_t             body;
     llm_arena_t           arena;
     llm_buf_t            *out;
+    size_t                steps;       /* that may still be made */
     unsigned              failed:1;
 
     size_t                start;       /* of the result, in the buffer */
@@ -63,12 +59,29 @@ struct llm_rule_s {
 
 /* merges the members of one object into another that was made; 0 or -1 */
 
-int llm_merge(llm_arena_t *arena, llm_value_t *into, const llm_value_t *from,
+int llm_merge(llm_conv_t *conv, llm_value_t *into, const llm_value_t *from,
     const llm_rule_t *rules);
 
-/* puts objects in the order of their "index" */
+/* puts objects in the order of their "index", which is "absent" where it is
+   left out */
 
-void llm_merge_sort(llm_value_t *array);
+void llm_merge_sort(llm_conv_t *conv, llm_value_t *array, size_t absent);
+
+
+/*
+ * What is looked through again and again, as events or pieces of a text come,
+ * is looked through by these.  They count steps, of which a body has so many
+ * for each of its bytes; when they are used up the conversion fails.
+ */
+
+int llm_conv_spend(llm_conv_t *conv, size_t steps);
+
+/* as llm_doc_find() and llm_doc_get() */
+
+llm_value_t *llm_conv_find(llm_conv_t *conv, const llm_value_t *object,
+    llm_str_t name);
+llm_value_t *llm_conv_get(llm_conv_t *conv, const llm_value_t *object,
+    const char *name);
 
 
 /*
@@ -98,10 +111,11 @@ void llm_conv_end(llm_conv_t *conv);
 
 void llm_conv_typed(llm_conv_t *conv, const char *type);
 
-/* whether things that are told apart by an "index" can be: one need not have
-   it, more must have it in order */
+/* whether things that are told apart by an "index" can be, which must be in
+   order; one that is alone need not have it, the first of several has "first"
+   where it is left out */
 
-int llm_conv_ordered(const llm_value_t *array);
+int llm_conv_ordered(const llm_value_t *array, size_t first);
 
 int llm_conv_listed(const llm_value_t *member, const char *const *names);
 

@@ -75,7 +75,7 @@ llm_gemini_json(llm_conv_t *conv)
 
     for (event = conv->events->first; event; event = event->next) {
 
-        if (llm_merge(&conv->arena, doc, event, llm_gemini_rules) != 0
+        if (llm_merge(conv, doc, event, llm_gemini_rules) != 0
             || llm_gemini_add(conv, all, llm_doc_get(event, "candidates"))
                != 0)
         {
@@ -88,7 +88,7 @@ llm_gemini_json(llm_conv_t *conv)
     }
 
     if (all->n > 1) {
-        llm_merge_sort(all);
+        llm_merge_sort(conv, all, 0);
     }
 
     return llm_gemini_parts(conv, all) == 0 ? doc : NULL;
@@ -123,21 +123,21 @@ llm_gemini_add(llm_conv_t *conv, llm_value_t *all,
         next = index + 1;
 
         for (into = all->first; into; into = into->next) {
-            if (llm_doc_index(llm_doc_get(into, "index"), 0) == index) {
+            if (llm_doc_index(llm_conv_get(conv, into, "index"), 0) == index) {
                 break;
             }
         }
 
-        if (into == NULL) {
-            if (all->n == LLM_CONVERT_MANY) {
-                return -1;
-            }
+        if (conv->failed) {
+            return -1;
+        }
 
+        if (into == NULL) {
             into = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
             into = llm_doc_add(&conv->arena, all, NULL, into);
         }
 
-        if (llm_merge(&conv->arena, into, candidate,
+        if (llm_merge(conv, into, candidate,
                       llm_gemini_candidate_rules)
             != 0)
         {
@@ -267,7 +267,9 @@ llm_gemini_stream(llm_conv_t *conv)
         return 0;
     }
 
-    if (!llm_conv_ordered(candidate)) {
+    /* a zero is left out */
+
+    if (!llm_conv_ordered(candidate, 0)) {
         return -1;
     }
 
@@ -355,8 +357,12 @@ llm_gemini_chunk(llm_conv_t *conv, const llm_value_t *candidate,
     static const char *const  own[] = { "content", "index", NULL };
     static const char *const  parts[] = { "parts", NULL };
 
-    content = llm_doc_get(candidate, "content");
-    index = llm_doc_get(candidate, "index");
+    if (llm_conv_spend(conv, conv->doc->n) != 0) {
+        return;
+    }
+
+    content = llm_conv_get(conv, candidate, "content");
+    index = llm_conv_get(conv, candidate, "index");
 
     llm_conv_begin(conv, NULL);
     llm_conv_put(conv, "{\"candidates\":[{");

@@ -1,18 +1,18 @@
 #include "llm_convert_core.h"
 
 
-static int llm_merge_member(llm_arena_t *arena, llm_value_t *into,
+static int llm_merge_member(llm_conv_t *conv, llm_value_t *into,
     const llm_value_t *from, const llm_rule_t *rule);
 static int llm_merge_same(llm_value_t *old, const llm_value_t *from);
 static int llm_merge_once(llm_value_t *old, const llm_value_t *from);
 static int llm_merge_silent(const llm_value_t *value);
-static int llm_merge_text(llm_arena_t *arena, llm_value_t *old,
+static int llm_merge_text(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from);
-static int llm_merge_values(llm_arena_t *arena, llm_value_t *old,
+static int llm_merge_values(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from, const llm_rule_t *rule);
-static int llm_merge_append(llm_arena_t *arena, llm_value_t *old,
+static int llm_merge_append(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from);
-static int llm_merge_indexed(llm_arena_t *arena, llm_value_t *old,
+static int llm_merge_indexed(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from, const llm_rule_t *rule);
 static void llm_merge_replace(llm_value_t *old, const llm_value_t *from);
 
@@ -22,15 +22,14 @@ static const llm_rule_t  llm_merge_plain = { NULL, LLM_MERGE_SAME, NULL,
 
 
 int
-llm_merge(llm_arena_t *arena, llm_value_t *into, const llm_value_t *from,
+llm_merge(llm_conv_t *conv, llm_value_t *into, const llm_value_t *from,
     const llm_rule_t *rules)
 {
     const llm_rule_t   *rule;
     const llm_value_t  *member;
 
     if (!llm_doc_type(into, LLM_SCAN_OBJECT) || into->text.data
-        || !llm_doc_type(from, LLM_SCAN_OBJECT)
-        || into->n > LLM_CONVERT_MANY)
+        || !llm_doc_type(from, LLM_SCAN_OBJECT))
     {
         return -1;
     }
@@ -43,9 +42,7 @@ llm_merge(llm_arena_t *arena, llm_value_t *into, const llm_value_t *from,
             }
         }
 
-        if (llm_merge_member(arena, into, member, rule) != 0
-            || into->n > LLM_CONVERT_MANY)
-        {
+        if (llm_merge_member(conv, into, member, rule) != 0) {
             return -1;
         }
     }
@@ -55,7 +52,7 @@ llm_merge(llm_arena_t *arena, llm_value_t *into, const llm_value_t *from,
 
 
 static int
-llm_merge_member(llm_arena_t *arena, llm_value_t *into,
+llm_merge_member(llm_conv_t *conv, llm_value_t *into,
     const llm_value_t *from, const llm_rule_t *rule)
 {
     llm_str_t     name;
@@ -72,10 +69,14 @@ llm_merge_member(llm_arena_t *arena, llm_value_t *into,
         name.len = strlen(rule->as);
     }
 
-    old = llm_doc_find(into, name);
+    old = llm_conv_find(conv, into, name);
+
+    if (conv->failed) {
+        return -1;
+    }
 
     if (old == NULL) {
-        old = llm_doc_add(arena, into, NULL, from);
+        old = llm_doc_add(&conv->arena, into, NULL, from);
         if (old == NULL) {
             return -1;
         }
@@ -114,10 +115,10 @@ llm_merge_member(llm_arena_t *arena, llm_value_t *into,
         return 0;
 
     case LLM_MERGE_TEXT:
-        return llm_merge_text(arena, old, from);
+        return llm_merge_text(conv, old, from);
 
     default:
-        return llm_merge_values(arena, old, from, rule);
+        return llm_merge_values(conv, old, from, rule);
     }
 }
 
@@ -161,7 +162,7 @@ llm_merge_silent(const llm_value_t *value)
 
 
 static int
-llm_merge_text(llm_arena_t *arena, llm_value_t *old, const llm_value_t *from)
+llm_merge_text(llm_conv_t *conv, llm_value_t *old, const llm_value_t *from)
 {
     if (from->type == LLM_SCAN_NULL) {
         return 0;
@@ -176,14 +177,14 @@ llm_merge_text(llm_arena_t *arena, llm_value_t *old, const llm_value_t *from)
         return llm_merge_once(old, from);
     }
 
-    llm_doc_join(arena, old, from);
+    llm_doc_join(&conv->arena, old, from);
 
     return 0;
 }
 
 
 static int
-llm_merge_values(llm_arena_t *arena, llm_value_t *old,
+llm_merge_values(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from, const llm_rule_t *rule)
 {
     llm_scan_type_e  type;
@@ -214,25 +215,25 @@ llm_merge_values(llm_arena_t *arena, llm_value_t *old,
     switch (rule->how) {
 
     case LLM_MERGE_OBJECT:
-        return llm_merge(arena, old, from, rule->members);
+        return llm_merge(conv, old, from, rule->members);
 
     case LLM_MERGE_INDEXED:
-        return llm_merge_indexed(arena, old, from, rule);
+        return llm_merge_indexed(conv, old, from, rule);
 
     default: /* LLM_MERGE_APPEND */
-        return llm_merge_append(arena, old, from);
+        return llm_merge_append(conv, old, from);
     }
 }
 
 
 static int
-llm_merge_append(llm_arena_t *arena, llm_value_t *old,
+llm_merge_append(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from)
 {
     const llm_value_t  *item;
 
     for (item = from->first; item; item = item->next) {
-        if (llm_doc_add(arena, old, NULL, item) == NULL) {
+        if (llm_doc_add(&conv->arena, old, NULL, item) == NULL) {
             return -1;
         }
     }
@@ -242,7 +243,7 @@ llm_merge_append(llm_arena_t *arena, llm_value_t *old,
 
 
 static int
-llm_merge_indexed(llm_arena_t *arena, llm_value_t *old,
+llm_merge_indexed(llm_conv_t *conv, llm_value_t *old,
     const llm_value_t *from, const llm_rule_t *rule)
 {
     size_t              index;
@@ -258,21 +259,23 @@ llm_merge_indexed(llm_arena_t *arena, llm_value_t *old,
         }
 
         for (into = old->first; into; into = into->next) {
-            if (llm_doc_index(llm_doc_get(into, "index"), SIZE_MAX) == index) {
+            if (llm_doc_index(llm_conv_get(conv, into, "index"), SIZE_MAX)
+                == index)
+            {
                 break;
             }
         }
 
-        if (into == NULL) {
-            if (old->n == LLM_CONVERT_MANY) {
-                return -1;
-            }
-
-            made = llm_doc_new(arena, LLM_SCAN_OBJECT);
-            into = llm_doc_add(arena, old, NULL, made);
+        if (conv->failed) {
+            return -1;
         }
 
-        if (llm_merge(arena, into, item, rule->members) != 0) {
+        if (into == NULL) {
+            made = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
+            into = llm_doc_add(&conv->arena, old, NULL, made);
+        }
+
+        if (llm_merge(conv, into, item, rule->members) != 0) {
             return -1;
         }
     }
@@ -298,7 +301,7 @@ llm_merge_replace(llm_value_t *old, const llm_value_t *from)
 
 
 void
-llm_merge_sort(llm_value_t *array)
+llm_merge_sort(llm_conv_t *conv, llm_value_t *array, size_t absent)
 {
     size_t         index;
     llm_value_t   *value, *next, **link;
@@ -313,12 +316,22 @@ llm_merge_sort(llm_value_t *array)
 
     for ( /* void */ ; value; value = next) {
         next = value->next;
-        index = llm_doc_index(llm_doc_get(value, "index"), SIZE_MAX);
+        index = llm_doc_index(llm_conv_get(conv, value, "index"), absent);
 
-        for (link = &array->first; *link; link = &(*link)->next) {
-            if (llm_doc_index(llm_doc_get(*link, "index"), SIZE_MAX) > index) {
-                break;
-            }
+        link = &array->first;
+
+        if (array->last
+            && llm_doc_index(llm_conv_get(conv, array->last, "index"), absent)
+               <= index)
+        {
+            link = &array->last->next;
+        }
+
+        while (*link
+               && llm_doc_index(llm_conv_get(conv, *link, "index"), absent)
+                  <= index)
+        {
+            link = &(*link)->next;
         }
 
         value->next = *link;

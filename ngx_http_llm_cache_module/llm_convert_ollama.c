@@ -49,7 +49,7 @@ llm_ollama_json(llm_conv_t *conv)
     doc = llm_doc_new(&conv->arena, LLM_SCAN_OBJECT);
 
     for (event = conv->events->first; event; event = event->next) {
-        if (llm_merge(&conv->arena, doc, event, llm_ollama_rules) != 0) {
+        if (llm_merge(conv, doc, event, llm_ollama_rules) != 0) {
             return NULL;
         }
     }
@@ -162,6 +162,10 @@ llm_ollama_begin(llm_conv_t *conv)
                                           "remote_model", "remote_host",
                                           NULL };
 
+    if (llm_conv_spend(conv, conv->doc->n) != 0) {
+        return;
+    }
+
     llm_conv_begin(conv, NULL);
     llm_conv_put(conv, "{");
 
@@ -178,7 +182,8 @@ llm_ollama_message(llm_conv_t *conv)
 {
     const llm_value_t  *role;
 
-    role = llm_doc_get(llm_doc_get(conv->doc, "message"), "role");
+    role = llm_conv_get(conv, llm_conv_get(conv, conv->doc, "message"),
+                        "role");
 
     llm_conv_put(conv, "%,\"message\":{");
 

@@ -161,10 +161,6 @@ llm_responses_agree(llm_conv_t *conv, const llm_value_t *output)
     size_t              i;
     const llm_value_t  *event, *told, *item, *member, *same;
 
-    if (output->n > LLM_CONVERT_MANY) {
-        return 0;
-    }
-
     for (event = conv->events->first; event; event = event->next) {
 
         if (!llm_doc_is(llm_doc_get(event, "type"),
@@ -176,19 +172,21 @@ llm_responses_agree(llm_conv_t *conv, const llm_value_t *output)
         told = llm_doc_get(event, "item");
         i = llm_doc_index(llm_doc_get(event, "output_index"), SIZE_MAX);
 
-        for (item = output->first; item && i; item = item->next, i--) {
+        if (i >= output->n || llm_conv_spend(conv, i) != 0) {
+            return 0;
+        }
+
+        for (item = output->first; i; item = item->next, i--) {
             /* void */
         }
 
-        if (!llm_doc_type(told, LLM_SCAN_OBJECT) || item == NULL
-            || told->n > LLM_CONVERT_MANY)
-        {
+        if (!llm_doc_type(told, LLM_SCAN_OBJECT)) {
             return 0;
         }
 
         for (member = told->first; member; member = member->next) {
 
-            same = llm_doc_find(item, member->name);
+            same = llm_conv_find(conv, item, member->name);
 
             if (!llm_str_eq(member->name, "status", 6)
                 && (same == NULL || !llm_doc_same(member, same)))

@@ -29,8 +29,10 @@ typedef enum {
     LLM_KEY_CUSTOM,             /* llm_cache_key instead of URI..BODY */
     LLM_KEY_VARIANT,            /* the key, then the variant's number; these
                                    alone */
-    LLM_KEY_QUESTION            /* the partition instead of BODY; then the
+    LLM_KEY_QUESTION,           /* the partition instead of BODY; then the
                                    embedder and the variant */
+    LLM_KEY_APART               /* the key, then its record's time and length
+                                   and the form; these alone */
 } llm_key_part_e;
 
 

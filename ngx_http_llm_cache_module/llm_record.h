@@ -56,6 +56,9 @@ typedef struct {
     unsigned              usage_asked:1;     /* the request asked for it */
     unsigned              tools:1;           /* it calls some */
     unsigned              barred:1;          /* it answers no other question */
+    unsigned              split:1;           /* it took the place of one of
+                                                which its form could not be
+                                                made */
 } llm_record_t;
 
 

@@ -93,6 +93,7 @@ typedef struct {
     ngx_http_llm_cache_zone_t   *implicit;
     ngx_array_t                  redises;    /* of redis_t * */
     ngx_array_t                  apis;       /* of api_t */
+    ngx_str_t                    page_policy;
     ngx_uint_t                   nested;     /* "if" blocks seen so far */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *thread_pool;
@@ -273,6 +274,9 @@ typedef struct {
     unsigned                     hinted:1;   /* at what answers it too */
     unsigned                     embedded:1; /* or it is not to be had */
     unsigned                     again:1;    /* to be looked up anew */
+    unsigned                     unfit:1;    /* of what was found nothing in
+                                                this form can be made */
+    unsigned                     apart:1;    /* it has a key beside that one */
     unsigned                     failed:1;   /* the flight did, and how it did
                                                 allows for a stale answer */
     unsigned                     querying:1; /* Redis */
@@ -313,6 +317,8 @@ ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(ngx_pool_t *pool);
 void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
+/* the request waits no more: its events run the phases */
+void ngx_http_llm_cache_ready_phases(ngx_http_request_t *r);
 /* adds a read-only buffer to a chain: the new end of the chain, or NULL when
    memory ran out; nginx takes an empty buffer for a bug, so none is added */
 ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,
@@ -345,6 +351,12 @@ llm_reason_e ngx_http_llm_cache_gather(ngx_http_request_t *r, size_t max,
 
 /* ngx_http_llm_cache_work.c */
 
+/*
+ * Has workers start nginx's thread pool "default".  While directives are read:
+ * Angie finishes http{} only after the core has looked at its pools.
+ */
+char *ngx_http_llm_cache_use_threads(ngx_conf_t *cf);
+
 /* NGX_OK: a thread does a copy of the work; NGX_DECLINED: do it yourself */
 ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
@@ -361,6 +373,8 @@ void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
 /* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
 ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* the key becomes one beside that of the record that was found */
+ngx_int_t ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx);
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
@@ -522,6 +536,18 @@ ngx_int_t ngx_http_llm_cache_convert(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_make_other(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
+/* ngx_http_llm_cache_send.c */
+
+/* sends buffers of ctx->free: what the filters say */
+ngx_int_t ngx_http_llm_cache_send(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *out);
+/* NGX_AGAIN: the write handler is called when the client takes more, which it
+   has done meanwhile or not; NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_send_wait(ngx_http_request_t *r,
+    ngx_uint_t progress);
+/* in a write handler, what waits: NGX_OK, or the code of the response's end */
+ngx_int_t ngx_http_llm_cache_send_more(ngx_http_request_t *r);
+
 /* ngx_http_llm_cache_pace.c */
 
 /* whether ctx->out is sent at a certain rate */
@@ -643,6 +669,11 @@ char *ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 /* warns of those that let everybody purge */
 void ngx_http_llm_cache_api_check(ngx_conf_t *cf);
+
+/* ngx_http_llm_cache_api_page.c */
+
+/* the policy of the status page: NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_llm_cache_page_init(ngx_conf_t *cf);
 
 /* ngx_http_llm_cache_zone_conf.c */
 

@@ -7,6 +7,7 @@ typedef struct {
 } ngx_http_llm_cache_api_route_t;
 
 
+static ngx_int_t ngx_http_llm_cache_api_get_root(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_status(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_metrics(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_llm_cache_api_accepts(ngx_http_request_t *r,
@@ -15,7 +16,7 @@ static ngx_int_t ngx_http_llm_cache_api_no_store(ngx_http_request_t *r);
 
 
 static ngx_http_llm_cache_api_route_t  ngx_http_llm_cache_api_routes[] = {
-    { ngx_string(""), ngx_http_llm_cache_api_get_status },
+    { ngx_string(""), ngx_http_llm_cache_api_get_root },
     { ngx_string("/status"), ngx_http_llm_cache_api_get_status },
     { ngx_string("/metrics"), ngx_http_llm_cache_api_get_metrics },
     { ngx_null_string, NULL }
@@ -63,6 +64,22 @@ ngx_http_llm_cache_api_handler(ngx_http_request_t *r)
 
     return ngx_http_llm_cache_api_error(r, NGX_HTTP_NOT_FOUND,
                                         "no such endpoint");
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_api_get_root(ngx_http_request_t *r)
+{
+    static ngx_str_t  name = ngx_string("Vary");
+    static ngx_str_t  value = ngx_string("Accept");
+
+    if (ngx_http_llm_cache_add_header(r, &name, &value) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_llm_cache_api_wants_page(r)
+           ? ngx_http_llm_cache_api_page(r)
+           : ngx_http_llm_cache_api_get_status(r);
 }
 
 

@@ -38,5 +38,12 @@ json_t *ngx_http_llm_cache_api_status(ngx_http_request_t *r);
 int ngx_http_llm_cache_api_metrics(ngx_http_request_t *r,
     ngx_uint_t openmetrics, llm_buf_t *out);
 
+/* ngx_http_llm_cache_api_page.c */
+
+/* whether a page is wanted rather than JSON */
+ngx_uint_t ngx_http_llm_cache_api_wants_page(ngx_http_request_t *r);
+/* sends the status page */
+ngx_int_t ngx_http_llm_cache_api_page(ngx_http_request_t *r);
+
 
 #endif /* _NGX_HTTP_LLM_CACHE_API_H_INCLUDED_ */

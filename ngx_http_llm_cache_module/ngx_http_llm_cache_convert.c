@@ -2,8 +2,9 @@
 
 
 /*
- * Converting takes about 1 ms per 256 KB.  Half of that is done at once, more
- * by a thread; where there are no threads, the request is a miss.
+ * Converting takes about 1 ms per 256 KB, and up to 3 ms for 128 KB of an odd
+ * body.  So much is done at once, more by a thread; where there are no
+ * threads, the request is a miss.
  */
 
 #define NGX_HTTP_LLM_CACHE_CONVERT_NOW   (128 * 1024)
@@ -13,21 +14,35 @@
 #define NGX_HTTP_LLM_CACHE_CONVERT_TIMES  8
 #define NGX_HTTP_LLM_CACHE_CONVERT_ROOM   (1024 * 1024)
 
+/* the most that all conversions of a worker may take, whose results stay until
+   their clients have them; beyond it, requests are misses */
+
+#define NGX_HTTP_LLM_CACHE_CONVERT_MOST   (256 * 1024 * 1024)
+
 
 struct ngx_http_llm_cache_conversion_s {
     llm_convert_t                how;
     llm_str_t                    body;
     llm_buf_t                    out;
+    size_t                       memory;
     int                          rc;
 };
 
 
 static ngx_http_llm_cache_conversion_t *ngx_http_llm_cache_conversion(
     ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_take_memory(ngx_http_request_t *r,
+    ngx_http_llm_cache_conversion_t *conversion);
+static void ngx_http_llm_cache_leave_memory(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_conversion_t *conversion);
 static ngx_int_t ngx_http_llm_cache_gather_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_str_t *body);
 static void ngx_http_llm_cache_convert_thread(void *data, ngx_log_t *log);
 static void ngx_http_llm_cache_convert_cleanup(void *data);
+
+
+static size_t  ngx_http_llm_cache_converting;
 
 
 ngx_uint_t
@@ -105,6 +120,8 @@ ngx_http_llm_cache_make_other(ngx_http_request_t *r,
         ngx_http_llm_cache_convert_thread(conversion, r->connection->log);
     }
 
+    ngx_http_llm_cache_leave_memory(r, ctx, conversion);
+
     if (conversion->rc != 0) {
         ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "llm cache: the answer has no other form");
@@ -152,10 +169,6 @@ ngx_http_llm_cache_conversion(ngx_http_request_t *r,
 
     cln->handler = ngx_http_llm_cache_convert_cleanup;
 
-    if (ngx_http_llm_cache_gather_body(r, ctx, &conversion->body) != NGX_OK) {
-        return NULL;
-    }
-
     how = &conversion->how;
 
     how->dialect = ctx->route.dialect;
@@ -166,7 +179,66 @@ ngx_http_llm_cache_conversion(ngx_http_request_t *r,
     how->max = rec->body_len * NGX_HTTP_LLM_CACHE_CONVERT_TIMES
                + NGX_HTTP_LLM_CACHE_CONVERT_ROOM;
 
+    conversion->body.len = rec->body_len;
+
+    if (ngx_http_llm_cache_take_memory(r, conversion) != NGX_OK
+        || ngx_http_llm_cache_gather_body(r, ctx, &conversion->body) != NGX_OK)
+    {
+        return NULL;
+    }
+
     return conversion;
+}
+
+
+/* the body, the work, and the result, whose buffer doubles */
+
+static ngx_int_t
+ngx_http_llm_cache_take_memory(ngx_http_request_t *r,
+    ngx_http_llm_cache_conversion_t *conversion)
+{
+    size_t  most;
+
+    most = conversion->body.len + llm_convert_work(conversion->body.len)
+           + 2 * conversion->how.max;
+
+    if (most > NGX_HTTP_LLM_CACHE_CONVERT_MOST
+               - ngx_http_llm_cache_converting)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "llm cache: no memory to convert an answer of %uz "
+                      "bytes, %uz are in use", conversion->body.len,
+                      ngx_http_llm_cache_converting);
+        return NGX_DECLINED;
+    }
+
+    conversion->memory = most;
+    ngx_http_llm_cache_converting += most;
+
+    return NGX_OK;
+}
+
+
+/* what is left is the result, and a body that was unpacked */
+
+static void
+ngx_http_llm_cache_leave_memory(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_conversion_t *conversion)
+{
+    if (ctx->record.coding == LLM_CODING_IDENTITY && conversion->body.data) {
+        (void) ngx_pfree(r->pool, (void *) conversion->body.data);
+        conversion->body.data = NULL;
+        conversion->body.len = 0;
+    }
+
+    if (conversion->rc != 0) {
+        llm_buf_free(&conversion->out);
+    }
+
+    ngx_http_llm_cache_converting -= conversion->memory;
+    conversion->memory = conversion->body.len + conversion->out.size;
+    ngx_http_llm_cache_converting += conversion->memory;
 }
 
 
@@ -224,6 +296,8 @@ static void
 ngx_http_llm_cache_convert_cleanup(void *data)
 {
     ngx_http_llm_cache_conversion_t *conversion = data;
+
+    ngx_http_llm_cache_converting -= conversion->memory;
 
     llm_buf_free(&conversion->out);
 }

@@ -308,7 +308,8 @@ ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         lcf->zone_name.len = value[2].len - 5;
     }
 
-    return NGX_CONF_OK;
+    return lcf->enable == NGX_HTTP_LLM_CACHE_OFF
+           ? NGX_CONF_OK : ngx_http_llm_cache_use_threads(cf);
 }
 
 

@@ -77,8 +77,7 @@ ngx_http_llm_cache_embed_asked(ngx_http_request_t *r, void *data,
     ctx->embedding = NULL;
     ctx->embedded = 1;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
+    ngx_http_llm_cache_ready_phases(r);
 
     if (ngx_http_post_request(r, NULL) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,

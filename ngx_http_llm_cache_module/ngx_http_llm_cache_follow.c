@@ -21,8 +21,6 @@ static ngx_int_t ngx_http_llm_cache_follow_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, size_t end, ngx_uint_t last);
-static ngx_int_t ngx_http_llm_cache_follow_pace(ngx_http_request_t *r,
-    ngx_uint_t progress);
 static void ngx_http_llm_cache_shared(ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_follow_handler(void *data);
 static void ngx_http_llm_cache_follow_timeout(ngx_event_t *ev);
@@ -351,43 +349,14 @@ ngx_http_llm_cache_follow_body(ngx_http_request_t *r,
     sent = r->connection->sent;
 
     if (out) {
-        rc = ngx_http_output_filter(r, out);
-
-        ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
-                                (ngx_buf_tag_t) &ngx_http_llm_cache_module);
+        rc = ngx_http_llm_cache_send(r, ctx, out);
 
         if (rc == NGX_ERROR || last) {
             return ngx_http_llm_cache_follow_sent(rc);
         }
     }
 
-    return ngx_http_llm_cache_follow_pace(r, r->connection->sent != sent);
-}
-
-
-/* a client that takes nothing for too long is dropped */
-
-static ngx_int_t
-ngx_http_llm_cache_follow_pace(ngx_http_request_t *r, ngx_uint_t progress)
-{
-    ngx_event_t               *wev;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-    wev = r->connection->write;
-
-    if (r->buffered || r->connection->buffered) {
-
-        if (!wev->delayed && (progress || !wev->timer_set)) {
-            ngx_add_timer(wev, clcf->send_timeout);
-        }
-
-    } else if (wev->timer_set && !wev->delayed) {
-        ngx_del_timer(wev);
-    }
-
-    return ngx_handle_write_event(wev, clcf->send_lowat) == NGX_OK
-           ? NGX_AGAIN : NGX_ERROR;
+    return ngx_http_llm_cache_send_wait(r, r->connection->sent != sent);
 }
 
 
@@ -458,14 +427,8 @@ ngx_http_llm_cache_follow_timeout(ngx_event_t *ev)
 static void
 ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
 {
-    off_t                      sent;
     ngx_int_t                  rc;
-    ngx_event_t               *wev;
-    ngx_connection_t          *c;
     ngx_http_llm_cache_ctx_t  *ctx;
-
-    c = r->connection;
-    wev = c->write;
 
     ctx = ngx_http_llm_cache_get_ctx(r);
 
@@ -473,24 +436,9 @@ ngx_http_llm_cache_follow_write(ngx_http_request_t *r)
         return;
     }
 
-    if (wev->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "client timed out");
-        c->timedout = 1;
+    rc = ngx_http_llm_cache_send_more(r);
 
-        ngx_http_llm_cache_follow_done(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    sent = c->sent;
-
-    rc = ngx_http_output_filter(r, NULL);
-
-    if (c->sent != sent && wev->timer_set && !wev->delayed) {
-        ngx_del_timer(wev);
-    }
-
-    if (rc != NGX_ERROR) {
+    if (rc == NGX_OK) {
         rc = ngx_http_llm_cache_follow_step(r, ctx);
     }
 
@@ -516,8 +464,6 @@ ngx_http_llm_cache_follow_done(ngx_http_request_t *r,
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
     ctx->again = 1;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
+    ngx_http_llm_cache_ready_phases(r);
     ngx_http_core_run_phases(r);
 }

@@ -25,6 +25,8 @@ static ngx_int_t ngx_http_llm_cache_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_serve(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_stand_apart(
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_forward(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find(ngx_http_request_t *r,
@@ -445,6 +447,11 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
                     return rc;
                 }
 
+                if (ngx_http_llm_cache_stand_apart(ctx) == NGX_OK) {
+                    rc = NGX_AGAIN;
+                    continue;
+                }
+
                 unfit = 1;
 
                 if (!ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -501,6 +508,10 @@ ngx_http_llm_cache_answered(ngx_http_request_t *r,
 
         if (rc != NGX_DECLINED) {
             return rc;
+        }
+
+        if (ngx_http_llm_cache_stand_apart(ctx) == NGX_OK) {
+            return ngx_http_llm_cache_lookup(r, ctx);
         }
     }
 
@@ -572,6 +583,9 @@ ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     if (ctx->status == NGX_HTTP_LLM_CACHE_SEMANTIC) {
         ngx_http_llm_cache_semantic_undo(ctx);
         ctx->control.no_semantic = 1;
+
+    } else {
+        ctx->unfit = !ngx_http_llm_cache_same_form(ctx);
     }
 
     ctx->conversion = NULL;
@@ -580,6 +594,30 @@ ngx_http_llm_cache_serve(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     ngx_http_llm_cache_prepare_store(r, ctx);
 
     return NGX_DECLINED;
+}
+
+
+/* where both forms would go on taking each other's place under one key */
+
+static ngx_int_t
+ngx_http_llm_cache_stand_apart(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (!ctx->unfit || !ctx->record.split || ctx->apart) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_llm_cache_redis_end(ctx);
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+    ngx_http_llm_cache_zone_release(&ctx->failed_hold);
+
+    if (ngx_http_llm_cache_key_apart(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ctx->unfit = 0;
+    ctx->apart = 1;
+
+    return NGX_OK;
 }
 
 

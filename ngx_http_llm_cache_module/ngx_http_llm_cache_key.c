@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "llm_bytes.h"
 
 
 static ngx_int_t ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
@@ -160,6 +161,34 @@ ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
 
     llm_key_add(key, LLM_KEY_VARIANT, ctx->key, LLM_KEY_LEN);
     llm_key_add(key, LLM_KEY_VARIANT, &ctx->variant, 1);
+
+    return llm_key_final(key, ctx->key) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Under its own key there is a record of which this request's form cannot be
+ * made, nor the other way: it looks for one beside that very record, so that
+ * whoever drops that one drops both.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char      told[13];
+    llm_key_t  *key;
+
+    key = llm_key_create();
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    llm_bytes_put(told, 8, ctx->record.created);
+    llm_bytes_put(told + 8, 4, ctx->record.body_len);
+    told[12] = ctx->ask.form;
+
+    llm_key_add(key, LLM_KEY_APART, ctx->key, LLM_KEY_LEN);
+    llm_key_add(key, LLM_KEY_APART, told, sizeof(told));
 
     return llm_key_final(key, ctx->key) == 0 ? NGX_OK : NGX_ERROR;
 }

@@ -53,6 +53,10 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     ngx_http_llm_cache_api_check(cf);
 
+    if (ngx_http_llm_cache_page_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (mcf->zones.nelts == 0 && mcf->implicit == NULL) {
         /* nothing is cached anywhere: no request will see the module */
         return NGX_OK;
@@ -79,15 +83,6 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_llm_cache_handler;
-
-#if (NGX_THREADS)
-
-    mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
-    if (mcf->thread_pool == NULL) {
-        return NGX_ERROR;
-    }
-
-#endif
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
     if (h == NULL) {

@@ -8,7 +8,6 @@ static u_char *ngx_http_llm_cache_pace_event(ngx_http_llm_cache_ctx_t *ctx,
     u_char *p, u_char *last);
 static ngx_int_t ngx_http_llm_cache_pace_step(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static ngx_int_t ngx_http_llm_cache_pace_wait(ngx_http_request_t *r);
 static void ngx_http_llm_cache_pace_handler(ngx_event_t *ev);
 static void ngx_http_llm_cache_pace_write(ngx_http_request_t *r);
 static void ngx_http_llm_cache_pace_done(ngx_http_request_t *r,
@@ -168,8 +167,11 @@ static ngx_int_t
 ngx_http_llm_cache_pace_step(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    off_t         sent;
     ngx_int_t     rc;
     ngx_chain_t  *out;
+
+    sent = r->connection->sent;
 
     if (ngx_http_llm_cache_pace_take(r, ctx, ngx_http_llm_cache_pace_due(ctx),
                                      &out)
@@ -179,10 +181,7 @@ ngx_http_llm_cache_pace_step(ngx_http_request_t *r,
     }
 
     if (out) {
-        rc = ngx_http_output_filter(r, out);
-
-        ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
-                                (ngx_buf_tag_t) &ngx_http_llm_cache_module);
+        rc = ngx_http_llm_cache_send(r, ctx, out);
 
         if (rc == NGX_ERROR) {
             return rc;
@@ -195,39 +194,15 @@ ngx_http_llm_cache_pace_step(ngx_http_request_t *r,
         }
     }
 
-    if (ngx_http_llm_cache_pace_wait(r) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    rc = ngx_http_llm_cache_send_wait(r, r->connection->sent != sent);
 
     /* a client that is slower than the rate sets its own */
 
-    if (!r->buffered && !r->connection->buffered) {
+    if (rc == NGX_AGAIN && !r->buffered && !r->connection->buffered) {
         ngx_add_timer(&ctx->timer, ngx_max(1000 / ctx->conf->stream_rate, 1));
     }
 
-    return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_http_llm_cache_pace_wait(ngx_http_request_t *r)
-{
-    ngx_event_t               *wev;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-    wev = r->connection->write;
-
-    if (r->buffered || r->connection->buffered) {
-        if (!wev->delayed) {
-            ngx_add_timer(wev, clcf->send_timeout);
-        }
-
-    } else if (wev->timer_set && !wev->delayed) {
-        ngx_del_timer(wev);
-    }
-
-    return ngx_handle_write_event(wev, clcf->send_lowat);
+    return rc;
 }
 
 
@@ -260,24 +235,13 @@ static void
 ngx_http_llm_cache_pace_write(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
-    ngx_event_t               *wev;
     ngx_http_llm_cache_ctx_t  *ctx;
 
-    wev = r->connection->write;
     ctx = ngx_http_llm_cache_get_ctx(r);
 
-    if (wev->timedout) {
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
-                      "client timed out");
-        r->connection->timedout = 1;
+    rc = ngx_http_llm_cache_send_more(r);
 
-        ngx_http_llm_cache_pace_done(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    rc = ngx_http_output_filter(r, NULL);
-
-    if (rc != NGX_ERROR) {
+    if (rc == NGX_OK) {
         rc = ctx->timer.timer_set ? NGX_AGAIN
                                   : ngx_http_llm_cache_pace_step(r, ctx);
     }

@@ -230,7 +230,6 @@ ngx_http_llm_cache_pack_finish(void)
 {
     size_t                        packed;
     int64_t                       completion;
-    ngx_int_t                     rc;
     llm_record_t                 *rec;
     ngx_http_llm_cache_pack_t    *pack;
     ngx_http_llm_cache_writer_t   w;
@@ -267,13 +266,15 @@ ngx_http_llm_cache_pack_finish(void)
         completion = rec->body_len / LLM_EVICT_TOKEN_BYTES;
     }
 
-    rc = ngx_http_llm_cache_zone_swap(&w, pack->hold.node,
-                                      llm_evict_weight(rec->prompt_tokens,
-                                                       completion, w.len));
-
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
-                   "llm cache: packed %uD bytes to %uz, rc %i",
-                   rec->body_len, packed, rc);
+    if (ngx_http_llm_cache_zone_swap(&w, pack->hold.node,
+                                     llm_evict_weight(rec->prompt_tokens,
+                                                      completion, w.len))
+        == NGX_OK)
+    {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "llm cache: packed %uD bytes to %uz",
+                       rec->body_len, packed);
+    }
 
     ngx_http_llm_cache_pack_give_up();
 }

@@ -448,6 +448,7 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec->barred = ctx->semantic
                   && ngx_http_llm_cache_vectors_barred(
                                        &ctx->conf->zone->vectors, ctx->key);
+    rec->split = ctx->unfit;
 
     return reason;
 }

@@ -489,8 +489,6 @@ ngx_http_llm_cache_redis_go_on(ngx_http_request_t *r,
     ctx->querying = 0;
     ctx->answered = 1;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
+    ngx_http_llm_cache_ready_phases(r);
     ngx_http_core_run_phases(r);
 }

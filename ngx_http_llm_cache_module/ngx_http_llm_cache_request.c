@@ -125,6 +125,8 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->recording = 0;
     ctx->unstored = 0;
     ctx->alone = 0;
+    ctx->unfit = 0;
+    ctx->apart = 0;
     ctx->again = 0;
     ctx->failed = 0;
     ctx->failures = 0;
@@ -135,6 +137,14 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->embedded = 0;
     ctx->hinted = 0;
     ctx->semantic = NULL;
+}
+
+
+void
+ngx_http_llm_cache_ready_phases(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
 }
 
 

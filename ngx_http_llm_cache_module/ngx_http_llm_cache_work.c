@@ -9,11 +9,27 @@
 
 #define NGX_HTTP_LLM_CACHE_LONG_WORK  (512 * 1024)
 
+/* an exiting worker waits for timers, but not for threads; milliseconds */
+#define NGX_HTTP_LLM_CACHE_WORK_TIME  60000
+
 
 #if (NGX_THREADS)
 
 static void ngx_http_llm_cache_thread(void *data, ngx_log_t *log);
 static void ngx_http_llm_cache_thread_done(ngx_event_t *ev);
+
+
+char *
+ngx_http_llm_cache_use_threads(ngx_conf_t *cf)
+{
+    ngx_http_llm_cache_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_llm_cache_module);
+
+    mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+
+    return mcf->thread_pool ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
 
 
 /*
@@ -76,11 +92,14 @@ ngx_http_llm_cache_post_task(ngx_http_request_t *r,
     task->ctx = data;
     task->handler = handler;
     task->event.data = r;
+    task->event.log = r->connection->log;
     task->event.handler = ngx_http_llm_cache_thread_done;
 
     if (ngx_thread_task_post(mcf->thread_pool, task) != NGX_OK) {
         return NGX_DECLINED;
     }
+
+    ngx_add_timer(&task->event, NGX_HTTP_LLM_CACHE_WORK_TIME);
 
     ctx->working = 1;
 
@@ -107,6 +126,15 @@ ngx_http_llm_cache_thread_done(ngx_event_t *ev)
     ngx_http_request_t        *r;
     ngx_http_llm_cache_ctx_t  *ctx;
 
+    if (ev->timedout) {
+        ev->timedout = 0;
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
     r = ev->data;
     c = r->connection;
 
@@ -124,6 +152,13 @@ ngx_http_llm_cache_thread_done(ngx_event_t *ev)
 }
 
 #else
+
+char *
+ngx_http_llm_cache_use_threads(ngx_conf_t *cf)
+{
+    return NGX_CONF_OK;
+}
+
 
 ngx_int_t
 ngx_http_llm_cache_post_work(ngx_http_request_t *r,

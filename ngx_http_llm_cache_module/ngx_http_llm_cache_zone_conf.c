@@ -70,6 +70,7 @@ static char *
 ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     ngx_str_t *value)
 {
+    off_t       offset;
     u_char     *p;
     ssize_t     size;
     ngx_str_t   s;
@@ -88,12 +89,16 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
         s.data = p + 1;
         s.len = value->data + value->len - s.data;
 
-        size = ngx_parse_size(&s);
-        if (size == NGX_ERROR || size == 0) {
+        /* unlike ngx_parse_size() this one knows gigabytes */
+
+        offset = ngx_parse_offset(&s);
+        if (offset == NGX_ERROR || offset == 0
+            || offset != (off_t) (size_t) offset)
+        {
             return ngx_http_llm_cache_invalid(cf, value);
         }
 
-        zone->size = size;
+        zone->size = offset;
 
         return NGX_CONF_OK;
     }

@@ -93,7 +93,8 @@ END
 accepted('zone parameters', location => 'llm_cache on zone=two;',
     http => 'llm_cache_zone zone=one:512k;'
     . 'llm_cache_zone zone=two:2m inactive=10m max_entry=100k'
-    . ' compress=on; llm_cache_zone zone=three:512k compress=off;');
+    . ' compress=on; llm_cache_zone zone=three:512k compress=off;'
+    . 'llm_cache_zone zone=four:1g;');
 accepted('the only zone needs no name', location => 'llm_cache on;',
     http => 'llm_cache_zone zone=one:1m;');
 

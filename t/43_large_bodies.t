@@ -120,7 +120,8 @@ my $answer = $nginx->post(chat_uri(), chat('answer'),
 my $converted = $nginx->post(chat_uri(), chat('answer',
     stream => json_true));
 
-is($converted->cache, 'HIT', 'a large answer as a stream: hit');
+is($converted->cache, $threads ? 'HIT' : 'MISS',
+    'a large answer as a stream: hit, with threads');
 like($converted->body, qr/\[DONE\]\n\n$/, 'a large answer as a stream');
 
 SKIP: {
@@ -149,5 +150,19 @@ for my $number (0 .. $#during) {
 ok($nginx->reload, 'reload');
 is($_->response->status, 200, 'a request during a reload is answered')
     for @during;
+
+# a worker that exits waits for a thread, if it has nothing else to wait for
+
+my $items = join ',', map { '{"' . $_ * 7919 % 10_000_019 . '":1,"a":1}' }
+    1 .. 1_500_000;
+my $slow = nginx(%conf, workers => 1, location => 'llm_cache on;'
+    . 'llm_cache_max_body 64m; client_body_buffer_size 64m;');
+my $client = $slow->client;
+
+$client->send($slow->request_text(chat_uri(),
+    qq({"model":"mo","messages":[],"items":[$items]})));
+
+ok($slow->reload, 'reload while a thread reads one body');
+is(eval { $client->response->status }, 200, 'it is waited for');
 
 finish();

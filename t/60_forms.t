@@ -228,6 +228,62 @@ is_deeply([map { $_->cache } @usage], [qw(MISS MISS HIT)],
     'usage: asked of a stream in vain, still owed by JSON');
 ok($usage[$_]->json->{usage}, "usage: JSON $_ tells it") for 1, 2;
 
+# Groq and Mistral tell it unasked: in a stream's last chunk with a choice,
+# Groq in a member of its own, which nobody else takes for it
+
+sub chunks {
+    my (@last) = @_;
+
+    return join '', map { "data: $_\n\n" } '{"id":"c","choices":[{"index":0,'
+        . '"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}',
+        map({ '{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":'
+        . qq("stop"}],$_}) } @last), '[DONE]';
+}
+
+my $counts = '"usage":{"prompt_tokens":5,"completion_tokens":6}';
+
+for (['Groq', chunks('"x_groq":{"id":"r",' . "$counts}"), 'MISS'],
+    ['Mistral', chunks($counts), 'HIT'])
+{
+    my ($name, $stream, $asked) = @$_;
+    my $post = sub {
+        my ($prompt, %more) = @_;
+
+        return $nginx->post(chat_uri(), chat("$name $prompt", %more),
+            mock => $more{stream} && !$more{stream_options}
+            ? { body => $stream } : {});
+    };
+    my @asks = ([stream => json_true], [], [stream => json_true],
+        [stream => json_true, stream_options => { include_usage =>
+        json_true }]);
+
+    @usage = map { $post->('unasked', @$_) } @asks;
+
+    is_deeply([map { $_->cache } @usage], ['MISS', 'HIT', 'HIT', $asked],
+        "usage: $name\'s stream");
+    is($usage[1]->json->{usage}{completion_tokens}, 6,
+        "usage: $name\'s stream, as JSON");
+    is($usage[2]->body, $stream, "usage: $name\'s stream again");
+    like($usage[3]->body, qr/[\]}],"usage":\{/,
+        "usage: $name\'s stream, asked for it");
+}
+
+for (['groq', 'x_groq' => { id => 'r' }, qr/,"x_groq":\{"id":"r","usage":/],
+    ['mistral', model => 'mistral-small-latest', qr/\}\],"usage":/])
+{
+    my ($name, $member, $value, $told) = @$_;
+    my $json = to_json({ id => 'c', $member => $value, choices => [{
+        index => 0, message => { role => 'assistant', content => 'Hi' },
+        finish_reason => 'stop' }], usage => { prompt_tokens => 5 } });
+
+    @usage = map { $nginx->post(chat_uri(), chat("$name unasked", $_
+        ? (stream => json_true) : ()), mock => { body => $json }) } 0, 1;
+
+    is_deeply([map { $_->cache } @usage], [qw(MISS HIT)],
+        "usage: JSON of $name");
+    like($usage[1]->body, $told, "usage: JSON of $name, in the last chunk");
+}
+
 # what cannot be given in full is a miss
 
 my $odd = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a",'
@@ -241,6 +297,27 @@ my @odd = map { $nginx->post(form('chat', $_, 'odd'),
 is_deeply([map { $_->cache } @odd], [qw(MISS HIT MISS HIT)],
     'an unknown text in pieces: a miss');
 is($odd[1]->body, $odd, 'an unknown text in pieces: byte for byte');
+
+# nor the other way: from the second of one form on each has its own, for as
+# long as the record under their key is there
+
+my $fixed = '{"id":"c","choices":[{"index":0,"message":{"role":"assistant",'
+    . '"content":"a","annotations":{"a":1}},"finish_reason":"stop"}],'
+    . '"usage":{"prompt_tokens":1}}';
+
+for my $order ([qw(json sse)], [qw(sse json)]) {
+    my $name = "neither way, $order->[0] first";
+    my @ask = (@$order) x 4;
+    my @apart = map { $nginx->post(form('chat', $_, $name),
+        mock => { body => $_ eq 'sse' ? $odd : $fixed,
+        type => $_ eq 'sse' ? 'text/event-stream' : 'application/json' }) }
+        @ask;
+
+    is_deeply([map { $_->cache } @apart],
+        [qw(MISS MISS MISS HIT HIT HIT HIT HIT)], $name);
+    is($apart[$_]->body, $ask[$_] eq 'sse' ? $odd : $fixed, "$name: $_")
+        for 0 .. 7;
+}
 
 # an upstream that answers otherwise than it was asked
 
@@ -292,9 +369,12 @@ for my $order (['json', 'sse'], ['sse', 'json']) {
     is($nginx->post(@packed)->body, $first->body, "$name: the record stays");
 }
 
-# large records are converted by a thread
+# large records are converted by a thread, where nginx has threads
 
-for my $order (['json', 'sse'], ['sse', 'json']) {
+my $binary = $ENV{TEST_NGINX_BINARY} || 'nginx';
+my $threads = `$binary -V 2>&1` =~ /--with-threads/;
+
+for my $order ($threads ? (['json', 'sse'], ['sse', 'json']) : ()) {
     my $name = "large, @$order";
     my @request = map { [form('chat', $_, $name)] } @$order;
 
@@ -322,6 +402,31 @@ for my $order (['json', 'sse'], ['sse', 'json']) {
     is($nginx->post("/large$request[1][0]", $request[1][1])->body,
         $second->body, "$name: again");
 }
+
+# what conversions take is bounded: while a client has not read a large result,
+# there is no room for another one
+
+my $narrow = nginx(http => 'llm_cache_zone zone=huge:32m max_entry=8m;',
+    listen => 'sndbuf=16k',
+    location => 'llm_cache on zone=huge;');
+my @huge = map { [form('chat', $_, 'huge')] } qw(json sse);
+
+$narrow->post(@{$huge[0]}, mock => { size => 7_900_000 });
+
+my $idle = $narrow->client;
+
+$idle->send($narrow->request_text(@{$huge[1]}));
+is_deeply([grep { $_->[0] eq 'X-LLM-Cache' } @{($idle->head(time + 20))[2]}],
+    [['X-LLM-Cache', 'HIT']], 'huge: a hit whose body is not read');
+
+is($narrow->post(@{$huge[1]}, headers => { 'Cache-Control' => 'no-store' })
+    ->cache, 'MISS', 'huge: no room for another one');
+
+$idle->close;
+
+ok($narrow->wait_until(sub { $narrow->post(@{$huge[1]}, headers =>
+    { 'Cache-Control' => 'no-store' })->cache eq 'HIT' }),
+    'huge: and then there is');
 
 # simultaneous requests for both forms: a call for each form
 

@@ -163,6 +163,34 @@ ok(stored($redis, 'llm:' . $plain->header('X-LLM-Cache-Key')), 'no usage');
 is_miss($b->post(@usage), 'usage asked for');
 
 
+# forms that cannot be made of each other have an answer each, everywhere
+
+my %odd = (sse => 'data: {"choices":[{"index":0,"delta":{"song":"la"}}]}'
+    . "\n\n" . 'data: {"choices":[{"index":0,"delta":{"content":"a","song":'
+    . '"li"},"finish_reason":"stop"}]}' . "\n\ndata: [DONE]\n\n",
+    json => '{"choices":[{"index":0,"message":{"content":"a","annotations":'
+    . '{"a":1}},"finish_reason":"stop"}]}');
+my $odd = sub {
+    my ($machine, $form) = @_;
+
+    my $response = $machine->post(chat_uri(), chat('Odd',
+        $form eq 'sse' ? (stream => \1) : ()), mock => { body => $odd{$form},
+        $form eq 'sse' ? () : (type => 'application/json') });
+
+    ok(stored($redis, 'llm:' . $response->header('X-LLM-Cache-Key')),
+        "odd: $form is in Redis");
+    is($response->body, $odd{$form}, "odd: $form as it came");
+
+    return $response->cache;
+};
+
+is_deeply([map { $odd->($a, $_) } qw(sse json sse)], [qw(MISS MISS MISS)],
+    'odd: each form takes the place of the other, and then is apart');
+is(calls(sub {
+    is_deeply([map { $odd->($b, $_) } qw(sse json sse)], [qw(HIT HIT HIT)],
+        'odd: each form has its own by the other');
+}), 0, 'odd: no call');
+
 # scopes stay apart
 
 my @secret = (chat_uri(), chat('A secret'));

@@ -33,6 +33,16 @@ sub is_same {
 }
 
 
+# of a page's headings, as GitHub makes them
+
+sub anchors {
+    my ($file) = @_;
+
+    return map { lc =~ s/[^\w -]//gr =~ s/ /-/gr }
+        slurp($file) =~ /^#+ +(.+)$/mg;
+}
+
+
 my $directives = slurp('docs/directives.md');
 my $conf = slurp('ngx_http_llm_cache_module/ngx_http_llm_cache_directives.c');
 my $changes = slurp('CHANGELOG.md');
@@ -55,6 +65,26 @@ my ($documented) = $directives =~ /^## Reasons$(.*)\z/ms;
 
 is_same([$documented =~ /^\| `(\w+)` \|/mg],
     [$reasons =~ /^ +_\(\w+, "(\w+)"\)/mg], 'reasons');
+
+my ($trouble) = slurp('docs/operations.md')
+    =~ /^## Troubleshooting$(.*?)^## /ms;
+
+my ($table_of_reasons, $table_of_messages) = split /^\| message \|/m,
+    $trouble =~ s/.*^\| reason \|//msr;
+
+is_same([$table_of_reasons =~ /^\| `(\w+)` \| .+ \| .+ \|$/mg],
+    [$reasons =~ /^ +_\(\w+, "(\w+)"\)/mg], 'reasons in operations.md');
+
+# the error log's messages; "..." stands for what varies
+
+my $literals = join '', map { slurp($_) =~ s/"\s*"//gr }
+    map { s{^\Q$root/\E}{}r } glob "$sources/*.c";
+
+for my $message (map { /`([^`]+)`/g } $table_of_messages =~ /^\| (.+?) \|/mg) {
+    my $pattern = join '.*', map { quotemeta } split / ?\.\.\. ?/, $message;
+
+    ok(scalar $literals =~ /$pattern/, "'$message' is a message");
+}
 
 my $variables = slurp(
     'ngx_http_llm_cache_module/ngx_http_llm_cache_variables.c');
@@ -84,6 +114,25 @@ is_same([$table =~ /^\| `(\w+)` \|/mg],
     [$dialects =~ /^    \{ LLM_DIALECT_\w+, llm_string\("(\w+)"\),/mg],
     'dialects');
 
+# what other pages and the examples name is there
+
+my %known = map { $_ => 1 } @commands, 'llm_cache';
+my %variable = map { ("\$$_" => 1) } @redis, @semantic,
+    $variables =~ /ngx_string\("(llm_cache_\w+)"\)/g;
+
+for my $file (map { s{^\Q$root/\E}{}r } glob "$root/*.md $root/docs/*.md"
+    . " $root/examples/*.conf")
+{
+    my $text = slurp($file);
+    my %unknown = map { $_ => 1 } grep { !$variable{$_}
+        && !/^\$llm_cache_semantic_refused_/ }
+        $text =~ /(\$llm_cache_\w+)/g;
+
+    $unknown{$_} = 1 for grep { !$known{$_} }
+        $text =~ /(?:^ *|`)(llm_cache\w*)(?= [^|`]*;)/mg;
+    is_deeply([sort keys %unknown], [], "$file names nothing unknown");
+}
+
 # links to files of the project
 
 for my $file (glob "$root/*.md $root/docs/*.md") {
@@ -91,8 +140,12 @@ for my $file (glob "$root/*.md $root/docs/*.md") {
     my ($folder) = $name =~ m{^(.*/)};
     my $text = slurp($name);
 
-    while ($text =~ /\]\(([^)#:\s]+)(?:#[^)]*)?\)/g) {
-        ok(-e "$root/" . ($folder // '') . $1, "$name: $1 exists");
+    while ($text =~ /\]\(([^)#:\s]*)(?:#([^)]*))?\)/g) {
+        my ($path, $anchor) = ($1 eq '' ? $name : ($folder // '') . $1, $2);
+
+        ok(-e "$root/$path", "$name: $path exists") or next;
+        ok((grep { $_ eq $anchor } anchors($path)),
+            "$name: $path has #$anchor") if defined $anchor;
     }
 }
 

@@ -228,6 +228,61 @@ for my $case (['cloudflare', 'cf-aig-cache-ttl', '', 3600],
         "$name: '$value' is " . ($ttl // 'nothing'));
 }
 
+# a log in JSON
+
+$nginx = example('json-log.conf');
+
+my %asked = map { $_ => $nginx->post(chat_uri(), chat("Log \"this\"",
+    model => "gpt-4o-mini-\x{e9}\"\\")) } qw(MISS HIT);
+
+$nginx->get('/v1/models');
+ok($nginx->quit, 'the log is written when nginx stops');
+
+my $logged = LLMTest::Nginx::slurp($nginx->prefix . '/logs/llm.json');
+my %line = map { $_->{cache} => $_ } map { from_json($_) } split /\n/, $logged;
+
+is(join(' ', sort keys %line), 'BYPASS HIT MISS', 'JSON log: three lines');
+is($line{$_}{key}, $asked{$_}->header('X-LLM-Cache-Key'), "JSON log: $_: key")
+    for qw(MISS HIT);
+is($line{HIT}{tier}, 'memory', 'JSON log: tier');
+is($line{HIT}{model}, "gpt-4o-mini-\x{e9}\"\\", 'JSON log: model');
+cmp_ok($line{HIT}{saved_tokens}, '>', 0, 'JSON log: saved tokens');
+cmp_ok($line{HIT}{saved_cost}, '>', 0, 'JSON log: saved cost');
+is($line{MISS}{saved_tokens}, 0, 'JSON log: nothing saved by a miss');
+is($line{BYPASS}{reason}, 'method', 'JSON log: reason');
+is($line{BYPASS}{age}, undef, 'JSON log: no age');
+like($logged, qr/"status": 200, .*"age": \d+, "ttl": \d+, .*_tokens": \d/,
+    'JSON log: numbers are numbers');
+
+my ($format) = read_example("$examples/json-log.conf")
+    =~ /^(.*)^\s+server \{/ms;
+my ($variables) = LLMTest::Nginx::slurp("$examples/../docs/directives.md")
+    =~ /^## Variables$(.*?)^## /ms;
+
+for my $name ($variables =~ /^\| `\$(llm_cache_\w+)` \|/mg) {
+    next if $name =~ /^llm_cache_(?:zone|redis|semantic)_(?!time$)/;
+    like($format, qr/\$$name\b/, "JSON log: $name is in it");
+}
+
+# whole configurations in the documentation
+
+for my $page (glob "$examples/../docs/*.md") {
+    my ($name) = $page =~ m{([^/]+)$};
+
+    for my $text (LLMTest::Nginx::slurp($page)
+        =~ /^```nginx\n(http \{\n.*?)^```/msg)
+    {
+        open my $file, '>', "$place/page.conf" or die "page.conf: $!\n";
+        print $file "load_module ngx_http_llm_cache_module.so;\n"
+            . "events {\n}\n$text";
+        close $file;
+
+        my ($code, $said) = nginx_t(conf => read_example("$place/page.conf"));
+
+        is($code, 0, "$name: a configuration is accepted") or diag($said);
+    }
+}
+
 SKIP: {
     skip('this nginx has no njs module', 4) if !defined js_module();
 

@@ -116,7 +116,7 @@ configure()
 
     mark=$(
         printf '%s\n' "${args[@]}" "$(tree_version "$tree")"
-        cat "$root/config" "$root/tools/ubsan.ignore"
+        cat "$root/config" "$root/config.make" "$root/tools/ubsan.ignore"
         ls "$sources"
     )
 

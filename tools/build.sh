@@ -20,15 +20,6 @@ cc_opt="$cc_opt -fstack-protector-strong"
 cc_opt="$cc_opt ${CFLAGS:-}"
 ld_opt="-Wl,-z,relro -Wl,-z,now -fPIC ${LDFLAGS:-}"
 
-tree_flags=(
-    --with-compat --with-debug --with-threads
-    --with-http_ssl_module --with-http_v2_module
-    --with-http_auth_request_module --with-http_realip_module
-    --with-http_addition_module --with-http_gunzip_module
-    --with-http_gzip_static_module --with-http_slice_module
-    --with-http_stub_status_module --with-http_sub_module
-)
-
 
 check_tools()
 {
@@ -107,22 +98,6 @@ use_headers()
 }
 
 
-# a copy of the tree, as configure writes into its own directory
-
-shadow()
-{
-    local name
-
-    mkdir -p "$tree"
-
-    for name in auto configure src conf; do
-        if [ -e "$src/$name" ]; then
-            cp -dRpu "$src/$name" "$tree/"
-        fi
-    done
-}
-
-
 configure()
 {
     local script=./configure mark
@@ -136,7 +111,7 @@ configure()
 
     mark=$(
         printf '%s\n' "${CC:-cc}" "${args[@]}" "$version"
-        cat "$root/config"
+        cat "$root/config" "$root/config.make"
         ls "$sources"
         cat "$tree"/auto/{modules,module,make,options,sources}
     )
@@ -205,7 +180,7 @@ mkdir -p "$dir"
 exec 9>"$build/lock"
 flock 9
 
-shadow
+shadow "$src" "$tree"
 configure
 compile
 

@@ -1,28 +1,24 @@
 #!/bin/bash
 #
-# Installs the module where the installed nginx looks for modules, below
-# DESTDIR if that is set.
+# Installs the module where the installed nginx looks for modules, or into
+# MODULES_DIR, below DESTDIR if that is set.
 
 # shellcheck source=tools/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 "$root/tools/build.sh"
 
-nginx=$(find_nginx)
-[ -n "$nginx" ] || die "there is no installed nginx: give NGINX=FILE"
+# the nginx of a source tree may not be installed yet
 
+if [ -n "${MODULES_DIR:-}" ] && [ -n "${NGINX_SRC:-}" ]; then
+    nginx=${NGINX:-$build/nginx}
 
-# where nginx looks; its modules-path may be relative to its prefix
+else
+    nginx=$(find_nginx)
+    [ -n "$nginx" ] || die "there is no installed nginx: give NGINX=FILE"
+fi
 
-prefix=$(configured "$nginx" prefix)
-prefix=${prefix:-/usr/local/nginx}
-target=$(configured "$nginx" modules-path)
-target=${target:-modules}
-
-case $target in
-    /*) ;;
-    *)  target=${prefix%/}/$target ;;
-esac
+target=$(modules_dir "$nginx")
 
 
 # a module loads only into the nginx that it was built for

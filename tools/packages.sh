@@ -8,7 +8,12 @@ packages_module="gcc libc6-dev make libjansson-dev libssl-dev"
 packages_module="$packages_module zlib1g-dev libhiredis-dev"
 packages_nginx="nginx nginx-dev"
 packages_tree="libpcre2-dev"
-packages_test="perl curl openssl ca-certificates redis-server"
+packages_package="dpkg-dev debhelper"
+packages_test_package="mmdebstrap"
+packages_test="perl curl openssl ca-certificates redis-server prometheus"
+packages_test="$packages_test python3 python3-httpx python3-requests"
+packages_test="$packages_test python3-aiohttp"
+packages_test="$packages_test chromium python3-prometheus-client"
 packages_test_nginx="libnginx-mod-http-js"
 packages_node="nodejs npm"
 packages_clang="clang libclang-rt-dev llvm"
@@ -125,6 +130,7 @@ need_packages()
         nginx)    services+=(nginx) ;;
         varnish)  services+=(varnish varnishncsa) ;;
         redis-server) services+=(redis-server) ;;
+        prometheus) services+=(prometheus) ;;
         esac
     done
 

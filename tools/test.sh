@@ -9,7 +9,8 @@
 
 # shellcheck disable=SC2046,SC2086  # words on purpose
 need_packages $packages_module $packages_test $(nginx_packages) \
-    $([ -n "${NGINX_SRC:-}" ] || printf '%s' "$packages_test_nginx")
+    $([ -n "${NGINX_SRC:-}" ] || printf '%s ' "$packages_test_nginx" \
+        "$packages_package" "$packages_test_package")
 
 # those of other distributors are as good
 

@@ -8,16 +8,17 @@ const client = new Groq({ baseURL: base, apiKey: 'gsk', maxRetries: 0 });
 const ask = (prompt) => ({ model: 'llama-3.3-70b-versatile',
     messages: [{ role: 'user', content: prompt }] });
 
-const told = (id, text, thought, calls, reason) => ({ id, text, thought,
-    calls, reason });
+const told = (id, text, thought, calls, reason, usage) => ({ id, text,
+    thought, calls, reason, usage });
 
 function whole(chunks) {
     const calls = [];
     let text = '';
     let thought = '';
-    let reason;
+    let reason, usage;
 
-    for (const { choices: [choice] } of chunks) {
+    for (const { choices: [choice], usage: counts } of chunks) {
+        usage = counts ?? usage;
 
         if (!choice) {
             continue;
@@ -38,7 +39,7 @@ function whole(chunks) {
         }
     }
 
-    return told(chunks[0].id, text, thought, calls, reason);
+    return told(chunks[0].id, text, thought, calls, reason, usage);
 }
 
 for (const [kind, behaviour] of [['text', {}], ['tools', tools],
@@ -46,12 +47,12 @@ for (const [kind, behaviour] of [['text', {}], ['tools', tools],
 {
     forms(`groq with ${kind}`,
         async (prompt) => {
-            const { id, choices: [{ message, finish_reason: reason }] }
-                = await client.chat.completions.create(ask(prompt));
+            const { id, choices: [{ message, finish_reason: reason }],
+                usage } = await client.chat.completions.create(ask(prompt));
 
             return told(id, message.content ?? '',
                 message.reasoning_content ?? '', message.tool_calls ?? [],
-                reason);
+                reason, usage);
         },
         async (prompt) => whole(await all(await client.chat.completions
             .create({ ...ask(prompt), stream: true,

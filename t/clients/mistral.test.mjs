@@ -8,7 +8,7 @@ const client = new Mistral({ apiKey: 'mi', serverURL: base,
 const ask = (prompt) => ({ model: 'mistral-small-latest',
     messages: [{ role: 'user', content: prompt }] });
 
-const told = (id, text, calls, reason) => ({ id, text, reason,
+const told = (id, text, calls, reason, usage) => ({ id, text, reason, usage,
     calls: calls.map(({ id: call, function: { name, arguments: given } }) =>
         ({ call, name, given: typeof given === 'string' ? JSON.parse(given)
             : given })) });
@@ -16,10 +16,11 @@ const told = (id, text, calls, reason) => ({ id, text, reason,
 function whole(events) {
     const calls = [];
     let text = '';
-    let id, reason;
+    let id, reason, usage;
 
     for (const { data } of events) {
         id = data.id;
+        usage = data.usage ?? usage;
 
         for (const { delta, finishReason } of data.choices) {
             text += delta.content ?? '';
@@ -38,7 +39,7 @@ function whole(events) {
         }
     }
 
-    return told(id, text, calls, reason);
+    return told(id, text, calls, reason, usage);
 }
 
 // its streams tell usage unasked, and tool calls whole
@@ -46,11 +47,11 @@ function whole(events) {
 for (const [kind, behaviour] of [['text', {}], ['tools', tools]]) {
     forms(`mistral with ${kind}`,
         async (prompt) => {
-            const { id, choices: [choice] } = await client.chat.complete(
-                ask(prompt));
+            const { id, choices: [choice], usage }
+                = await client.chat.complete(ask(prompt));
 
             return told(id, choice.message.content ?? '',
-                choice.message.toolCalls ?? [], choice.finishReason);
+                choice.message.toolCalls ?? [], choice.finishReason, usage);
         },
         async (prompt) => whole(await all(await client.chat.stream(
             ask(prompt)))), { ...behaviour, whole: 1 });

@@ -18,6 +18,7 @@ function told(completion) {
 
     for (const { message } of value.choices) {
         delete message.parsed;
+        message.refusal ??= null;
 
         // which is not OpenAI's: it keeps the last piece alone
         delete message.reasoning_content;

@@ -147,6 +147,24 @@ static const convert_case_t  streams[] = {
       "\"finish_reason\":\"stop\"}],\"x_groq\":{\"id\":\"r\"},\"usage\":{"
       "\"prompt_tokens\":1}}", 0 },
 
+    { "chat: usage of Groq's, told twice", LLM_DIALECT_CHAT, SSE,
+      CHUNK("\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}")
+      "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":"
+      "[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"x_groq\":{"
+      "\"id\":\"r\",\"usage\":{\"prompt_tokens\":1}}}\n\n"
+      "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":"
+      "[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n",
+      "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":"
+      "0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
+      "\"finish_reason\":\"stop\"}],\"x_groq\":{\"id\":\"r\"},\"usage\":{"
+      "\"prompt_tokens\":1}}", 0 },
+
+    { "chat: other figures of Groq's", LLM_DIALECT_CHAT, SSE,
+      CHUNK("\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}")
+      "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+      "\"stop\"}],\"x_groq\":{\"usage\":{\"sram_cached_tokens\":1}}}\n\n"
+      "data: [DONE]\n\n", NULL, 0 },
+
     { "chat: no usage where it is owed", LLM_DIALECT_CHAT, SSE,
       DELTA("0", "\"role\":\"assistant\",\"content\":\"a\"")
       FINISH("0", "stop") "data: [DONE]\n\n", NULL, 0 },
@@ -300,6 +318,15 @@ static const convert_case_t  streams[] = {
       EVENT("content_block_stop", ",\"index\":0")
       CLAUDE_DELTA("\"end_turn\"") CLAUDE_STOP, NULL, 0 },
 
+    { "Anthropic: what would be an error at the top", LLM_DIALECT_ANTHROPIC,
+      SSE,
+      EVENT("message_start", ",\"message\":{\"id\":\"m\",\"type\":"
+            "\"message\",\"content\":[],\"error\":{\"x\":1}}")
+      EVENT("content_block_start", ",\"index\":0,\"content_block\":{"
+            "\"type\":\"text\",\"text\":\"a\"}")
+      EVENT("content_block_stop", ",\"index\":0")
+      CLAUDE_DELTA("\"end_turn\"") CLAUDE_STOP, NULL, 0 },
+
     { "Gemini: text, thoughts, signatures, calls", LLM_DIALECT_GEMINI, SSE,
       "data: " GEMINI("{\"text\":\"a\",\"thought\":true}", "") "\r\n\r\n"
       "data: " GEMINI("{\"text\":\"b\",\"thought\":true}", "") "\r\n\r\n"
@@ -316,10 +343,35 @@ static const convert_case_t  streams[] = {
       "[" GEMINI(G_TEXT, "") "\n,\r\n" GEMINI("{\n  \"text\": \"!\"\n}",
       G_STOP) "\n]\n", GEMINI("{\"text\":\"Hi!\"}", G_STOP), 0 },
 
+    { "Gemini: lines that end with CR", LLM_DIALECT_GEMINI, SSE,
+      "data: " GEMINI(G_TEXT, "") "\r\rdata: " GEMINI(G_TEXT, G_STOP) "\r\r",
+      GEMINI("{\"text\":\"HiHi\"}", G_STOP), 0 },
+
     { "Gemini: candidates without an index", LLM_DIALECT_GEMINI, SSE,
       "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
       "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":"
       "\"b\"}]},\"finishReason\":\"STOP\"}]}\n\n", NULL, 0 },
+
+    { "Gemini: the first index is left out", LLM_DIALECT_GEMINI, SSE,
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}},{"
+      "\"content\":{\"parts\":[{\"text\":\"b\"}]},\"index\":1}]}\n\n"
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"B\"}]},"
+      "\"finishReason\":\"STOP\",\"index\":1}]}\n\n"
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"A\"}]},"
+      "\"finishReason\":\"STOP\"}]}\n\n",
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"aA\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":\"bB\"}"
+      "]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
+
+    { "Gemini: the first index is left out, and comes last",
+      LLM_DIALECT_GEMINI, SSE,
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]},"
+      "\"finishReason\":\"STOP\",\"index\":1}]}\n\n"
+      "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"}]}\n\n",
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":\"b\"}"
+      "]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
 
     { "Gemini: a call's arguments in pieces", LLM_DIALECT_GEMINI, SSE,
       "data: " GEMINI("{\"functionCall\":{\"name\":\"f\",\"willContinue\":"
@@ -480,6 +532,12 @@ static const convert_case_t  answers[] = {
       "\"finishReason\":\"STOP\",\"index\":0},{\"content\":{\"parts\":[{"
       "\"text\":\"b\"}]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
 
+    { "Gemini: candidates, the first index is left out", LLM_DIALECT_GEMINI,
+      SSE, NULL,
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},"
+      "\"finishReason\":\"STOP\"},{\"content\":{\"parts\":[{\"text\":\"b\"}"
+      "]},\"finishReason\":\"STOP\",\"index\":1}]}", 0 },
+
     { "Cohere", LLM_DIALECT_COHERE_CHAT, SSE, NULL,
       "{\"id\":\"c\",\"message\":{\"role\":\"assistant\",\"tool_plan\":"
       "\"I will do this and that\",\"content\":[{\"type\":\"thinking\","
@@ -572,6 +630,64 @@ test_answers(void)
         }
 
         free(stream);
+    }
+}
+
+
+/* Groq's and Mistral's streams tell usage unasked, in the last chunk */
+
+static void
+test_unasked(void)
+{
+    char    *text;
+    size_t   i;
+
+    static const struct {
+        const char  *member, *told;
+    } cases[] = {
+        { "\"x_groq\":{\"id\":\"r\"}", "}],\"x_groq\":{\"id\":\"r\","
+          "\"usage\":{\"prompt_tokens\":1}}}\n\n" },
+        { "\"x_groq\":{}", "}],\"x_groq\":{\"usage\":{\"prompt_tokens\":1}"
+          "}}\n\n" },
+        { "\"model\":\"mistral-small-latest\"",
+          "}],\"usage\":{\"prompt_tokens\":1}}\n\n" },
+        { "\"model\":\"ft:open-mistral-7b:x\"",
+          "}],\"usage\":{\"prompt_tokens\":1}}\n\n" },
+        { "\"model\":\"mistral\"", NULL },
+        { "\"model\":\"gpt\"", NULL }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char  json[512];
+
+        snprintf(json, sizeof(json), "{\"id\":\"c\",%s,\"choices\":[{"
+                 "\"index\":0,\"message\":{\"role\":\"assistant\","
+                 "\"content\":\"a\"},"
+                 "\"finish_reason\":\"stop\"},{\"index\":1,\"message\":{"
+                 "\"role\":\"assistant\",\"content\":\"b\"},"
+                 "\"finish_reason\":\"stop\"}],\"usage\":{"
+                 "\"prompt_tokens\":1}}", cases[i].member);
+
+        text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, json);
+        ok(text && (cases[i].told
+                    ? strstr(text, cases[i].told)
+                      && strcmp(strstr(text, cases[i].told)
+                                + strlen(cases[i].told),
+                                "data: [DONE]\n\n") == 0
+                    : strstr(text, "usage") == NULL),
+           "%s: not asked for usage", cases[i].member);
+        free(text);
+
+        text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, JSON, json);
+        ok(text && strstr(text, ",\"choices\":[],\"usage\":{"
+                          "\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n")
+           && strstr(text, "usage") && (strstr(json, "model") == NULL
+           || strstr(strstr(text, "usage") + 1, "usage") == NULL),
+           "%s: asked for it", cases[i].member);
+        free(text);
+
+        free(convert_around(LLM_DIALECT_CHAT, LLM_ASK_SSE, ASKED, json,
+                            cases[i].member));
     }
 }
 
@@ -674,6 +790,18 @@ test_limits(void)
     ok(text == NULL, "annotations that are no list");
     free(text);
 
+    text = convert_run(LLM_DIALECT_RESPONSES, LLM_ASK_SSE, 0, JSON,
+                       "{\"status\":\"completed\",\"output\":[{\"a\":1}],"
+                       "\"delta\":\"x\"}");
+    ok(text == NULL, "an answer in a member of an event");
+    free(text);
+
+    text = convert_run(LLM_DIALECT_ANTHROPIC, LLM_ASK_SSE, 0, JSON,
+                       "{\"content\":[],\"stop_reason\":\"end_turn\","
+                       "\"delta\":{\"text\":\"x\"}}");
+    ok(text == NULL, "and of another API's");
+    free(text);
+
     text = convert_run(LLM_DIALECT_CHAT, LLM_ASK_SSE, 0, JSON, "{\"a\":tru");
     ok(text == NULL, "half a text");
     free(text);
@@ -684,13 +812,99 @@ test_limits(void)
 }
 
 
+/* the work grows with the body, whatever it holds */
+
+static char *
+make_members(unsigned n, size_t text)
+{
+    char      *json, *p;
+    unsigned   i;
+
+    json = malloc(n * 12 + text + 64);
+    p = json + sprintf(json, "{\"response\":\"");
+
+    while (text-- > 0) {
+        *p++ = text % 8 ? 'w' : ' ';
+    }
+
+    p += sprintf(p, "\",\"done\":true");
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, ",\"m%u\":1", i);
+    }
+
+    sprintf(p, "}");
+
+    return json;
+}
+
+
+static char *
+make_choices(unsigned n, unsigned rounds)
+{
+    char      *stream, *p;
+    unsigned   i;
+
+    stream = malloc(n * rounds * 192 + 192);
+    p = stream;
+
+    for (i = 0; i < n * rounds; i++) {
+        p += sprintf(p, "data: {\"id\":\"cmpl-0123456789abcdef\",\"object\":"
+                     "\"text_completion\",\"model\":\"m\",\"choices\":[{"
+                     "\"index\":%u,\"text\":\"a\",\"logprobs\":null,"
+                     "\"finish_reason\":null}]}\n\n", i * 5 % n);
+    }
+
+    sprintf(p, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n");
+
+    return stream;
+}
+
+
+static void
+test_steps(void)
+{
+    char      *body, *text;
+    size_t     i;
+
+    static const struct {
+        unsigned  members;
+        size_t    text;
+        int       rc;
+    } cases[] = {
+        { 10, 100000, 0 }, { 3000, 100, 0 }, { 3000, 50000, -1 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        body = make_members(cases[i].members, cases[i].text);
+        text = convert_run(LLM_DIALECT_OLLAMA_GENERATE, LLM_ASK_NDJSON, 0,
+                           JSON, body);
+        is_int(text ? 0 : -1, cases[i].rc, "%u members, %zu bytes of text",
+               cases[i].members, cases[i].text);
+        free(text);
+        free(body);
+    }
+
+    for (i = 127; i < 3000; i += 2000) {
+        body = make_choices((unsigned) i, 20);
+        text = convert_run(LLM_DIALECT_COMPLETIONS, LLM_ASK_JSON, 0, SSE,
+                           body);
+        is_int(text ? 0 : -1, i == 127 ? 0 : -1, "%zu choices in turns", i);
+        free(text);
+        free(body);
+    }
+}
+
+
 int
 main(void)
 {
     test_streams();
     test_answers();
+    test_unasked();
     test_wishes();
     test_limits();
+    test_steps();
 
     return done();
 }

@@ -82,6 +82,12 @@ test_head(void)
     (void) llm_record_decode(head, &out);
     is_int(out.tools, 1, "tools");
     is_int(out.barred, 0, "are another flag");
+    is_int(out.split, 0, "another one that is clear");
+
+    rec.split = 1;
+    llm_record_encode(&rec, head);
+    is_int(llm_record_decode(head, &out), 0, "a head is read back again");
+    is_int(out.split, 1, "and is set");
 
     head[4]++;
     is_int(llm_record_decode(head, &out), -1, "another version is refused");

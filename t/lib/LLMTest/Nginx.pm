@@ -220,6 +220,8 @@ sub start {
         sleep 0.01;
     }
 
+    $self->quit('TERM');
+
     die "nginx does not come up\n";
 }
 
@@ -255,9 +257,9 @@ sub children {
 
 # the workers that are not shutting down, and those that are
 
-sub worker_pids { return $_[0]->children(qr/^nginx: worker process(?! is)/) }
+sub worker_pids { return $_[0]->children(qr/^\w+: worker process(?! is)/) }
 
-sub old_worker_pids { return $_[0]->children(qr/^nginx: worker process is/) }
+sub old_worker_pids { return $_[0]->children(qr/^\w+: worker process is/) }
 
 sub wait_until {
     my ($self, $condition) = @_;
