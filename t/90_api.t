@@ -126,7 +126,8 @@ $nginx->logged($nginx->get('/api'));
 $zone = status();
 
 is_deeply($zone->{requests}, { HIT => 3, MISS => 2, BYPASS => 2, EXPIRED => 0,
-    STALE => 0, UPDATING => 0, SHARED => 0, SEMANTIC => 0, PARTIAL => 0 }, 'by status');
+    STALE => 0, UPDATING => 0, SHARED => 0, SEMANTIC => 0, PARTIAL => 0 },
+    'by status');
 is_deeply($zone->{bypass}, { json => 1, operator => 1 }, 'bypassed');
 is_deeply($zone->{refused}, { status => 1 }, 'refused');
 is($zone->{stored}, 2, 'stored');
