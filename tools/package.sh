@@ -22,8 +22,9 @@ copy_sources()
     rm -rf "$tree"
     mkdir -p "$tree"
 
-    cp -dRp "$root"/{config,ngx_http_llm_cache_module,debian,docs,examples} \
-        "$root"/{README,CHANGELOG,SECURITY}.md "$root/LICENSE" "$tree/"
+    cp -dRp "$root"/{config,config.make,ngx_http_llm_cache_module} \
+        "$root"/{debian,docs,examples,LICENSE} \
+        "$root"/{README,CHANGELOG,SECURITY}.md "$tree/"
 }
 
 
