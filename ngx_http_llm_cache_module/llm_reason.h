@@ -53,7 +53,8 @@
     _(FINISH, "finish")                                                       \
     _(ENTRY_SIZE, "entry_size")                                               \
     _(ZONE_FULL, "zone_full")                                                 \
-    _(REDIRECTED, "redirected")
+    _(REDIRECTED, "redirected")                                               \
+    _(INPUTS, "inputs")
 
 
 typedef enum {

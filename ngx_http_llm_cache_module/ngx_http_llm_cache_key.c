@@ -69,6 +69,14 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *key)
+{
+    return ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, NULL, key);
+}
+
+
 /* what has another embedder is another partition */
 
 ngx_int_t
@@ -367,7 +375,10 @@ ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     if (rc == NGX_OK) {
         llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
-        llm_key_add(key, part, body, LLM_KEY_LEN);
+
+        if (body) {
+            llm_key_add(key, part, body, LLM_KEY_LEN);
+        }
     }
 
     llm_buf_free(&buf);
