@@ -8,7 +8,6 @@
 #define _NGX_HTTP_LLM_CACHE_ITEMS_H_INCLUDED_
 
 
-#include "llm_embeddings.h"
 #include "ngx_http_llm_cache.h"
 
 
