@@ -31,8 +31,11 @@ typedef enum {
                                    alone */
     LLM_KEY_QUESTION,           /* the partition instead of BODY; then the
                                    embedder and the variant */
-    LLM_KEY_APART               /* the key, then its record's time and length
+    LLM_KEY_APART,              /* the key, then its record's time and length
                                    and the form; these alone */
+    LLM_KEY_INPUT               /* the key without BODY, the digests of the
+                                   body without inputs and of one of them;
+                                   these alone */
 } llm_key_part_e;
 
 

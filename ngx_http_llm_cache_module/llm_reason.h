@@ -54,6 +54,7 @@
     _(ENTRY_SIZE, "entry_size")                                               \
     _(ZONE_FULL, "zone_full")                                                 \
     _(REDIRECTED, "redirected")                                               \
+    _(INPUTS, "inputs")                                                       \
     _(PURGED, "purged")
 
 

@@ -188,17 +188,24 @@ llm_record_len(const llm_record_t *rec)
 }
 
 
+void
+llm_record_meta_head(unsigned char *head, llm_meta_e tag, size_t len)
+{
+    llm_bytes_put(head, 1, tag);
+    llm_bytes_put(head + 1, 2, len);
+}
+
+
 int
 llm_record_add_meta(llm_buf_t *buf, llm_meta_e tag, llm_str_t value)
 {
-    unsigned char  head[3];
+    unsigned char  head[LLM_RECORD_META_HEAD];
 
     if (buf->len + sizeof(head) + value.len > UINT16_MAX) {
         return -1;
     }
 
-    llm_bytes_put(head, 1, tag);
-    llm_bytes_put(head + 1, 2, value.len);
+    llm_record_meta_head(head, tag, value.len);
 
     if (llm_buf_add(buf, head, sizeof(head)) != 0) {
         return -1;
@@ -215,22 +222,22 @@ llm_record_next_meta(llm_str_t meta, size_t *pos, llm_meta_e *tag,
     size_t                len;
     const unsigned char  *p;
 
-    if (meta.len - *pos < 3) {
+    if (meta.len - *pos < LLM_RECORD_META_HEAD) {
         return 0;
     }
 
     p = meta.data + *pos;
     len = (size_t) llm_bytes_get(p + 1, 2);
 
-    if (meta.len - *pos - 3 < len) {
+    if (meta.len - *pos - LLM_RECORD_META_HEAD < len) {
         return 0;
     }
 
     *tag = (llm_meta_e) p[0];
-    value->data = p + 3;
+    value->data = p + LLM_RECORD_META_HEAD;
     value->len = len;
 
-    *pos += 3 + len;
+    *pos += LLM_RECORD_META_HEAD + len;
 
     return 1;
 }

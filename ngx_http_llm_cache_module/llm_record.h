@@ -16,7 +16,7 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  6
+#define LLM_RECORD_VERSION  7
 #define LLM_RECORD_HEAD     124
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
@@ -24,6 +24,9 @@
    a record that others read */
 #define LLM_RECORD_AT_FLAGS  7
 #define LLM_RECORD_BARRED    0x10
+
+/* bytes before a value of the meta part */
+#define LLM_RECORD_META_HEAD  3
 
 #define LLM_TAG_LEN          8
 
@@ -85,6 +88,8 @@ typedef enum {
     LLM_META_QUESTION,                       /* that it answers */
     LLM_META_EMBEDDER,                       /* of the question, */
     LLM_META_VECTOR,                         /* which gave it this one */
+    LLM_META_INPUT,                          /* an answer to one input: where
+                                                it has what; the first one */
     LLM_META_NAMESPACE
 } llm_meta_e;
 
@@ -107,6 +112,10 @@ int llm_record_tag(llm_str_t name, unsigned char *tag);
 /* of all its bytes, with a packed body where it has one */
 
 uint64_t llm_record_len(const llm_record_t *rec);
+
+/* what goes before a value of the meta part: LLM_RECORD_META_HEAD bytes */
+
+void llm_record_meta_head(unsigned char *head, llm_meta_e tag, size_t len);
 
 /* 0, or -1 when memory ran out or the meta part would exceed 64 KB */
 

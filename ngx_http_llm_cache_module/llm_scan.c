@@ -59,8 +59,15 @@ static const unsigned char *llm_scan_literal(llm_scan_t *scan,
     const unsigned char *p, const unsigned char *last);
 static const unsigned char *llm_scan_number(llm_scan_t *scan,
     const unsigned char *p, const unsigned char *last);
-static void llm_scan_scalar(llm_scan_t *scan);
+static void llm_scan_scalar(llm_scan_t *scan, const unsigned char *end);
 static int llm_scan_name_end(llm_scan_t *scan);
+
+
+static inline size_t
+llm_scan_at(const llm_scan_t *scan, const unsigned char *p)
+{
+    return scan->offset + (size_t) (p - scan->piece);
+}
 
 
 static inline const unsigned char *
@@ -168,7 +175,7 @@ llm_scan_end(llm_scan_t *scan)
     if (scan->depth == 0 && scan->state == sw_number
         && llm_number_whole(scan->number))
     {
-        llm_scan_scalar(scan);
+        llm_scan_scalar(scan, scan->piece);
     }
 
     if (scan->state != sw_done) {
@@ -299,6 +306,7 @@ llm_scan_value(llm_scan_t *scan, const unsigned char *p)
         return llm_scan_open(scan, p);
     }
 
+    scan->start = llm_scan_at(scan, p);
     scan->is_name = 0;
     scan->keep = scan->node && scan->node->role
                  && !(scan->node->role & LLM_SCAN_CONTAINERS);
@@ -373,6 +381,7 @@ llm_scan_open(llm_scan_t *scan, const unsigned char *p)
     frame = &scan->frames[scan->depth++];
 
     frame->node = scan->node;
+    frame->start = llm_scan_at(scan, p);
     frame->count = 0;
     frame->names = scan->names.n;
     frame->kinds = 0;
@@ -386,6 +395,8 @@ llm_scan_open(llm_scan_t *scan, const unsigned char *p)
         value.role = frame->node->role;
         value.type = scan->type;
         value.open = 1;
+        value.start = frame->start;
+        value.end = frame->start + 1;
 
         if (scan->depth > 1) {
             value.position = frame[-1].count - 1;
@@ -414,7 +425,7 @@ llm_scan_close(llm_scan_t *scan, const unsigned char *p)
         && (scan->depth == 0
             || (scan->depth == 1 && frame[-1].array && frame[-1].count == 1)))
     {
-        scan->first_end = scan->offset + (size_t) (p - scan->piece);
+        scan->first_end = llm_scan_at(scan, p);
         scan->first_empty = (frame->count == 0);
     }
 
@@ -425,6 +436,8 @@ llm_scan_close(llm_scan_t *scan, const unsigned char *p)
         value.type = frame->array ? LLM_SCAN_ARRAY : LLM_SCAN_OBJECT;
         value.size = frame->count;
         value.kinds = frame->kinds;
+        value.start = frame->start;
+        value.end = llm_scan_at(scan, p) + 1;
 
         if (scan->depth) {
             value.position = frame[-1].count - 1;
@@ -530,7 +543,7 @@ static const unsigned char *
 llm_scan_string_end(llm_scan_t *scan, const unsigned char *p)
 {
     if (!scan->is_name) {
-        llm_scan_scalar(scan);
+        llm_scan_scalar(scan, p + 1);
         return p + 1;
     }
 
@@ -737,7 +750,7 @@ llm_scan_literal(llm_scan_t *scan, const unsigned char *p,
         }
 
         if (*scan->literal == '\0') {
-            llm_scan_scalar(scan);
+            llm_scan_scalar(scan, p);
             break;
         }
     }
@@ -792,14 +805,14 @@ llm_scan_number(llm_scan_t *scan, const unsigned char *p,
         return llm_scan_fail(scan);
     }
 
-    llm_scan_scalar(scan);
+    llm_scan_scalar(scan, p);
 
     return p;
 }
 
 
 static void
-llm_scan_scalar(llm_scan_t *scan)
+llm_scan_scalar(llm_scan_t *scan, const unsigned char *end)
 {
     llm_scan_value_t  value;
 
@@ -816,6 +829,8 @@ llm_scan_scalar(llm_scan_t *scan)
     value.text.data = scan->text;
     value.text.len = scan->size < LLM_SCAN_TEXT ? scan->size : LLM_SCAN_TEXT;
     value.size = scan->size;
+    value.start = scan->start;
+    value.end = llm_scan_at(scan, end);
 
     if (scan->depth) {
         value.position = scan->frames[scan->depth - 1].count - 1;

@@ -63,6 +63,10 @@ typedef struct {
     /* an object or array is told twice: where it opens and where it closes */
     unsigned                 open:1;
 
+    /* where it stands in the text; as it opens, its first byte */
+    size_t                   start;
+    size_t                   end;
+
     /* a string's or number's beginning; "size" is its whole decoded length,
        and at the close of an object or array the number of its values */
     llm_str_t                text;
@@ -87,6 +91,7 @@ typedef enum {
 
 typedef struct {
     const llm_scan_node_t   *node;
+    size_t                   start;
     size_t                   count;
     uint32_t                 names;
     uint8_t                  kinds;
@@ -112,6 +117,7 @@ typedef struct {
     unsigned                 state;
     unsigned                 depth;
     size_t                   offset;            /* of this piece */
+    size_t                   start;             /* of the scalar */
     const unsigned char     *piece;
     const llm_scan_node_t   *node;              /* of the next value */
     const char              *literal;           /* what is left of it */

@@ -17,6 +17,7 @@
 #include "llm_control.h"
 #include "llm_convert.h"
 #include "llm_dialect.h"
+#include "llm_embeddings.h"
 #include "llm_evict.h"
 #include "llm_fingerprint.h"
 #include "llm_key.h"
@@ -134,6 +135,9 @@ typedef struct {
     ngx_flag_t                   hosted_tools;
     ngx_flag_t                   mark;
     ngx_uint_t                   variants;   /* answers of one key */
+    ngx_flag_t                   by_input;   /* embeddings are kept so */
+    time_t                       whole_until;  /* in this process: answers to
+                                                embeddings calls are odd */
     ngx_uint_t                   stream_rate;  /* events per second, 0: none */
     ngx_flag_t                   headers;
     ngx_http_llm_cache_semantic_conf_t  semantic;
@@ -146,6 +150,12 @@ typedef struct {
     ngx_table_elt_t             *header;
     ngx_str_t                    value;
 } ngx_http_llm_cache_saved_t;
+
+
+/* see ngx_http_llm_cache_items.h */
+
+typedef struct ngx_http_llm_cache_items_s  ngx_http_llm_cache_items_t;
+typedef struct ngx_http_llm_cache_fetch_s  ngx_http_llm_cache_fetch_t;
 
 
 /* a body to be read, perhaps by a thread */
@@ -253,6 +263,13 @@ typedef struct {
     ngx_msec_t                   fetched_at; /* it was asked for then */
     int64_t                      prompt_tokens;
     int64_t                      completion_tokens;
+    int64_t                      saved_tokens; /* -1: not known */
+
+    /* embeddings by their inputs: of a call for several, and of the subrequest
+       for some of them; where it is but one, to see where its answer has it */
+    ngx_http_llm_cache_items_t  *items;
+    ngx_http_llm_cache_fetch_t  *fetch;
+    llm_embeddings_cut_t        *cut;
 
     /* request headers that the upstream gets changed */
     ngx_array_t                  saved;
@@ -268,6 +285,8 @@ typedef struct {
     unsigned                     unstored:1; /* for its followers only */
     unsigned                     packed:1;   /* a hit goes out as gzip */
     unsigned                     converted:1;  /* or in another form */
+    unsigned                     one_input:1;
+    unsigned                     batching:1; /* some is to come */
     unsigned                     pacing:1;   /* or at a certain rate */
     unsigned                     paced_lines:1;  /* its events are lines */
     unsigned                     empty_line:1;  /* is what follows a line */
@@ -313,6 +332,11 @@ ngx_table_elt_t *ngx_http_llm_cache_find_header(ngx_http_request_t *r,
 
 /* whether the record that is held is what this client asked for */
 ngx_uint_t ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx);
+
+/* NGX_AGAIN: a flight is held; else the request may lead one now; as "find",
+   where "fetch" tells that no record serves */
+ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t fetch);
 
 /* ngx_http_llm_cache_request.c */
 
@@ -379,6 +403,9 @@ ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 /* the key becomes one beside that of the record that was found */
 ngx_int_t ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx);
+/* the same without the body */
+ngx_int_t ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *key);
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
@@ -467,7 +494,62 @@ void ngx_http_llm_cache_verify_end(ngx_http_llm_cache_ctx_t *ctx);
 
 ngx_int_t ngx_http_llm_cache_filter_init(ngx_conf_t *cf);
 
+/* what the head of the response at hand decides; with ctx->form and, where it
+   is to be stored, ctx->lifetime */
+llm_reason_e ngx_http_llm_cache_gate_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_items_read.c */
+
+char *ngx_http_llm_cache_embeddings(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+/* NGX_AGAIN: a thread reads the inputs of a call, and the phases run again;
+   else it has been done, and ctx->items tells them where there are some */
+ngx_int_t ngx_http_llm_cache_items_begin(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_items_learnt(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items);
+
+/* ngx_http_llm_cache_items.c */
+
+/*
+ * Serves a call whose inputs are there, or some of them.  NGX_DECLINED: it
+ * goes on as it came; NGX_AGAIN: the request waits; else the response's code.
+ */
+ngx_int_t ngx_http_llm_cache_items_lookup(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* whether it goes on as its client's alone */
+ngx_uint_t ngx_http_llm_cache_items_failed(ngx_http_llm_cache_items_t *items);
+/* the answer to a call that went upstream as it came is stored by inputs */
+void ngx_http_llm_cache_items_expect(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_chain_t *in);
+/* it will not be recorded as a whole, but who follows finds the inputs */
+void ngx_http_llm_cache_items_go_on(ngx_http_llm_cache_ctx_t *ctx);
+/* whether it has been stored */
+ngx_uint_t ngx_http_llm_cache_items_stored(ngx_http_llm_cache_items_t *items);
+
+/* ngx_http_llm_cache_items_reply.c */
+
+void ngx_http_llm_cache_reply_exit(void);
+
+/* ngx_http_llm_cache_items_fetch.c */
+
+/* what a subrequest for inputs is, or NULL */
+ngx_http_llm_cache_fetch_t *ngx_http_llm_cache_fetch_of(
+    ngx_http_request_t *r);
+void ngx_http_llm_cache_fetch_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_fetch_t *fetch);
+void ngx_http_llm_cache_fetch_take(ngx_http_llm_cache_fetch_t *fetch,
+    ngx_chain_t *in);
+
 /* ngx_http_llm_cache_record.c */
+
+/* what a record tells beside its body */
+ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 
 /* begins to record the response at hand */
 llm_reason_e ngx_http_llm_cache_start_record(ngx_http_request_t *r,
@@ -597,6 +679,9 @@ void ngx_http_llm_cache_orphan(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_stale.c */
 
+/* in which of the ways of llm_cache_use_stale the response at hand failed */
+ngx_uint_t ngx_http_llm_cache_failure(ngx_http_request_t *r);
+
 /*
  * In a header filter: NGX_OK, a stale answer takes the place of the response;
  * NGX_DECLINED: it stays; NGX_ERROR.
@@ -615,9 +700,11 @@ ngx_int_t ngx_http_llm_cache_refresh_handler(ngx_http_request_t *r);
 /* ngx_http_llm_cache_redis_tier.c */
 
 /* whether the record that is held may be served without asking Redis */
-ngx_uint_t ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx);
+ngx_uint_t ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_hold_t *hold);
 /* drops it where it may not */
-void ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx,
+    const u_char *key);
 
 /*
  * Looks the key up in Redis.  NGX_AGAIN: the request waits, and its phases run
@@ -627,6 +714,15 @@ void ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_redis_ask(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_redis_end(ngx_http_llm_cache_ctx_t *ctx);
+
+/* counts what came of a look-up */
+void ngx_http_llm_cache_redis_note(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_redis_batch_t *batch);
+/* takes what was found over into memory: NGX_OK, and it is held */
+ngx_int_t ngx_http_llm_cache_redis_fetch(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_redis_item_t *item, ngx_atomic_uint_t changes,
+    ngx_http_llm_cache_hold_t *hold);
+
 /* other machines need not wait for this answer any more */
 void ngx_http_llm_cache_redis_unlease(ngx_http_llm_cache_ctx_t *ctx);
 
@@ -662,6 +758,9 @@ typedef struct {
 
 void ngx_http_llm_cache_savings(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_savings_t *savings);
+/* an answer was stored, in the background too */
+void ngx_http_llm_cache_account_stored(ngx_http_llm_cache_zone_t *zone,
+    const llm_record_t *rec);
 ngx_int_t ngx_http_llm_cache_log_handler(ngx_http_request_t *r);
 char *ngx_http_llm_cache_price(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

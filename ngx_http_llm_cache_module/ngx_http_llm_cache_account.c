@@ -12,7 +12,7 @@ static uint64_t ngx_http_llm_cache_cost(ngx_http_llm_cache_ctx_t *ctx,
 static void ngx_http_llm_cache_account_reasons(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_stat_t *stat);
 static void ngx_http_llm_cache_account_hit(ngx_http_llm_cache_ctx_t *ctx,
-    ngx_http_llm_cache_stat_t *stat, ngx_http_llm_cache_series_t *series);
+    ngx_http_llm_cache_stat_t *stat);
 static void ngx_http_llm_cache_account_fetched(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_series_t *series);
 static void ngx_http_llm_cache_add_savings(ngx_http_llm_cache_sum_t *sum,
@@ -22,10 +22,12 @@ static void ngx_http_llm_cache_add_savings(ngx_http_llm_cache_sum_t *sum,
 ngx_int_t
 ngx_http_llm_cache_log_handler(ngx_http_request_t *r)
 {
-    ngx_str_t                     location;
-    ngx_http_llm_cache_ctx_t     *ctx;
-    ngx_http_llm_cache_stat_t    *stat;
-    ngx_http_llm_cache_series_t  *series;
+    ngx_str_t                      location;
+    ngx_http_llm_cache_ctx_t      *ctx;
+    ngx_http_llm_cache_stat_t     *stat;
+    ngx_http_llm_cache_period_t   *period;
+    ngx_http_llm_cache_series_t   *series;
+    ngx_http_llm_cache_savings_t   savings;
 
     if (r != r->main) {
         return NGX_OK;
@@ -55,13 +57,19 @@ ngx_http_llm_cache_log_handler(ngx_http_request_t *r)
                                             || ctx->stored);
 
     ngx_http_llm_cache_count(&series->requests[ctx->status], 1);
-    ngx_http_llm_cache_count(&ngx_http_llm_cache_stat_period(stat)->requests,
-                             1);
+
+    period = ngx_http_llm_cache_stat_period(stat);
+    ngx_http_llm_cache_count(&period->requests, 1);
 
     ngx_http_llm_cache_account_reasons(ctx, stat);
 
+    ngx_http_llm_cache_savings(ctx, &savings);
+    ngx_http_llm_cache_add_savings(&series->saved, &savings);
+    ngx_http_llm_cache_add_savings(&period->saved, &savings);
+
     if (ngx_http_llm_cache_saves(ctx)) {
-        ngx_http_llm_cache_account_hit(ctx, stat, series);
+        ngx_http_llm_cache_count(&period->hits, 1);
+        ngx_http_llm_cache_account_hit(ctx, stat);
 
     } else if (ctx->stored) {
         ngx_http_llm_cache_account_fetched(ctx, series);
@@ -87,15 +95,20 @@ ngx_http_llm_cache_savings(ngx_http_llm_cache_ctx_t *ctx,
 {
     ngx_memzero(savings, sizeof(ngx_http_llm_cache_savings_t));
 
-    if (!ngx_http_llm_cache_saves(ctx)) {
-        return;
+    if (ngx_http_llm_cache_saves(ctx)) {
+        savings->prompt_tokens = ngx_max(ctx->prompt_tokens, 0);
+        savings->completion_tokens = ngx_max(ctx->completion_tokens, 0);
+        savings->msec = ctx->record.msec;
+
+    } else {
+
+        /* of embeddings that were asked for in part */
+
+        savings->prompt_tokens = ngx_max(ctx->saved_tokens, 0);
     }
 
-    savings->prompt_tokens = ngx_max(ctx->prompt_tokens, 0);
-    savings->completion_tokens = ngx_max(ctx->completion_tokens, 0);
     savings->cost = ngx_http_llm_cache_cost(ctx, savings->prompt_tokens,
                                             savings->completion_tokens);
-    savings->msec = ctx->record.msec;
 }
 
 
@@ -138,11 +151,9 @@ ngx_http_llm_cache_account_reasons(ngx_http_llm_cache_ctx_t *ctx,
 
 static void
 ngx_http_llm_cache_account_hit(ngx_http_llm_cache_ctx_t *ctx,
-    ngx_http_llm_cache_stat_t *stat, ngx_http_llm_cache_series_t *series)
+    ngx_http_llm_cache_stat_t *stat)
 {
-    ngx_http_llm_cache_tier_e      tier;
-    ngx_http_llm_cache_period_t   *period;
-    ngx_http_llm_cache_savings_t   savings;
+    ngx_http_llm_cache_tier_e  tier;
 
     if (ctx->status == NGX_HTTP_LLM_CACHE_SHARED) {
         tier = NGX_HTTP_LLM_CACHE_TIER_FLIGHT;
@@ -157,14 +168,6 @@ ngx_http_llm_cache_account_hit(ngx_http_llm_cache_ctx_t *ctx,
 
     ngx_http_llm_cache_count(&stat->hits[tier][ctx->converted], 1);
 
-    ngx_http_llm_cache_savings(ctx, &savings);
-    ngx_http_llm_cache_add_savings(&series->saved, &savings);
-
-    period = ngx_http_llm_cache_stat_period(stat);
-
-    ngx_http_llm_cache_count(&period->hits, 1);
-    ngx_http_llm_cache_add_savings(&period->saved, &savings);
-
     if (tier != NGX_HTTP_LLM_CACHE_TIER_FLIGHT) {
         ngx_http_llm_cache_stat_observe(stat, NGX_HTTP_LLM_CACHE_AGE,
                                         (uint64_t) ngx_max(ctx->age, 0));
@@ -178,13 +181,27 @@ ngx_http_llm_cache_account_fetched(ngx_http_llm_cache_ctx_t *ctx,
 {
     ngx_http_llm_cache_savings_t  spent;
 
-    spent.prompt_tokens = ngx_max(ctx->prompt_tokens, 0);
+    spent.prompt_tokens = ngx_max(ctx->prompt_tokens, 0)
+                          - ngx_max(ctx->saved_tokens, 0);
     spent.completion_tokens = ngx_max(ctx->completion_tokens, 0);
     spent.cost = ngx_http_llm_cache_cost(ctx, spent.prompt_tokens,
                                          spent.completion_tokens);
     spent.msec = ctx->record.msec;
 
     ngx_http_llm_cache_add_savings(&series->fetched, &spent);
+}
+
+
+void
+ngx_http_llm_cache_account_stored(ngx_http_llm_cache_zone_t *zone,
+    const llm_record_t *rec)
+{
+    ngx_http_llm_cache_count(&zone->stat->stored, 1);
+
+    ngx_http_llm_cache_stat_observe(zone->stat, NGX_HTTP_LLM_CACHE_UPSTREAM,
+                                    (uint64_t) rec->msec * 1000);
+    ngx_http_llm_cache_stat_observe(zone->stat, NGX_HTTP_LLM_CACHE_LIFETIME,
+                                    rec->expires - rec->created);
 }
 
 

@@ -759,11 +759,11 @@ ngx_http_llm_cache_metric_number(u_char *p, uint64_t n, uint64_t unit)
 
     *p++ = '.';
 
-    while (rest) {
-        unit /= 10;
+    do {
+        rest *= 10;
         *p++ = (u_char) ('0' + rest / unit);
         rest %= unit;
-    }
+    } while (rest);
 
     return p;
 }

@@ -113,6 +113,7 @@ ngx_http_llm_cache_create_loc_conf(ngx_conf_t *cf)
     conf->background_update = NGX_CONF_UNSET;
     conf->redis = NGX_CONF_UNSET_PTR;
     conf->variants = NGX_CONF_UNSET_UINT;
+    conf->by_input = NGX_CONF_UNSET;
     conf->stream_rate = NGX_CONF_UNSET_UINT;
     conf->ignore_client_abort = NGX_CONF_UNSET;
     conf->hosted_tools = NGX_CONF_UNSET;
@@ -258,6 +259,7 @@ ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_conf_merge_value(conf->stale, prev->stale, 86400);
     ngx_conf_merge_value(conf->background_update, prev->background_update, 0);
     ngx_conf_merge_uint_value(conf->variants, prev->variants, 1);
+    ngx_conf_merge_value(conf->by_input, prev->by_input, 1);
     ngx_conf_merge_uint_value(conf->stream_rate, prev->stream_rate, 0);
 
     if (conf->enable != NGX_HTTP_LLM_CACHE_OFF

@@ -203,6 +203,13 @@ ngx_command_t  ngx_http_llm_cache_commands[] = {
       0,
       NULL },
 
+    { ngx_string("llm_cache_embeddings"),
+      NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_llm_cache_embeddings,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("llm_cache_variants"),
       NGX_HTTP_LLM_CACHE_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_llm_cache_variants,

@@ -62,10 +62,18 @@ ngx_http_llm_cache_filter_ctx(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
 {
-    ngx_http_llm_cache_ctx_t  *ctx;
+    ngx_http_llm_cache_ctx_t    *ctx;
+    ngx_http_llm_cache_fetch_t  *fetch;
 
     if (ngx_http_llm_cache_embed_of(r)) {
         r->filter_need_in_memory = 1;
+        return NGX_OK;
+    }
+
+    fetch = ngx_http_llm_cache_fetch_of(r);
+
+    if (fetch) {
+        ngx_http_llm_cache_fetch_head(r, fetch);
         return NGX_OK;
     }
 
@@ -236,6 +244,30 @@ ngx_http_llm_cache_gate(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
     llm_reason_e  reason;
 
+    reason = ngx_http_llm_cache_gate_head(r, ctx);
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    ngx_http_llm_cache_items_expect(r, ctx);
+
+    ctx->expected = r->headers_out.content_length_n;
+
+    if (ctx->expected > (off_t) ctx->conf->zone->max_entry) {
+        return LLM_REASON_ENTRY_SIZE;
+    }
+
+    return ngx_http_llm_cache_start_record(r, ctx);
+}
+
+
+llm_reason_e
+ngx_http_llm_cache_gate_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_reason_e  reason;
+
     if (r->error_page
         || ctx->conf != ngx_http_get_module_loc_conf(r,
                                                    ngx_http_llm_cache_module))
@@ -267,17 +299,7 @@ ngx_http_llm_cache_gate(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 
     ctx->lifetime = ngx_http_llm_cache_lifetime(r, ctx);
 
-    if (ctx->lifetime <= 0) {
-        return LLM_REASON_NOT_VALID;
-    }
-
-    ctx->expected = r->headers_out.content_length_n;
-
-    if (ctx->expected > (off_t) ctx->conf->zone->max_entry) {
-        return LLM_REASON_ENTRY_SIZE;
-    }
-
-    return ngx_http_llm_cache_start_record(r, ctx);
+    return ctx->lifetime > 0 ? LLM_REASON_NONE : LLM_REASON_NOT_VALID;
 }
 
 
@@ -428,6 +450,7 @@ ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
     ngx_int_t                        rc;
     ngx_http_llm_cache_ctx_t        *ctx;
+    ngx_http_llm_cache_fetch_t      *fetch;
     ngx_http_llm_cache_embedding_t  *embedding;
 
     embedding = ngx_http_llm_cache_embed_of(r);
@@ -437,10 +460,21 @@ ngx_http_llm_cache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return NGX_OK;
     }
 
+    fetch = ngx_http_llm_cache_fetch_of(r);
+
+    if (fetch) {
+        ngx_http_llm_cache_fetch_take(fetch, in);
+        return NGX_OK;
+    }
+
     ctx = ngx_http_llm_cache_filter_ctx(r);
 
     if (ctx == NULL) {
         return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->items) {
+        ngx_http_llm_cache_items_take(ctx, in);
     }
 
     rc = ngx_http_llm_cache_pass_body(r, ctx, in);

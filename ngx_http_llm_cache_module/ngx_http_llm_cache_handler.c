@@ -35,8 +35,8 @@ static ngx_int_t ngx_http_llm_cache_timed_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
-static ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t fetch);
+static ngx_int_t ngx_http_llm_cache_lookup_failed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
@@ -69,7 +69,8 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         ngx_http_llm_cache_set_ctx(r, ctx);
 
     } else if (ctx->reading || ctx->working || ctx->following
-               || ctx->querying || ctx->pacing || ctx->embedding)
+               || ctx->querying || ctx->pacing || ctx->embedding
+               || ctx->batching)
     {
         return NGX_DONE;
 
@@ -284,6 +285,11 @@ ngx_http_llm_cache_decide(ngx_http_request_t *r,
         switch (ngx_http_llm_cache_make_key(r, ctx)) {
 
         case NGX_OK:
+
+            if (ngx_http_llm_cache_items_begin(r, ctx) == NGX_AGAIN) {
+                return NGX_DONE;
+            }
+
             return ngx_http_llm_cache_decided(r, ctx,
                                          ngx_http_llm_cache_lookup(r, ctx));
 
@@ -311,7 +317,7 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 
     /* for as long as the upstream takes nobody needs the document */
 
-    if (!ctx->following && !ctx->working && !ctx->pacing
+    if (!ctx->following && !ctx->working && !ctx->pacing && !ctx->batching
         && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
@@ -424,6 +430,7 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_uint_t  unfit;
 
     ngx_http_llm_cache_prepare_store(r, ctx);
+    ngx_http_llm_cache_items_learnt(r, ctx);
 
     if (ctx->control.no_cache || ctx->control.max_age == 0) {
         ctx->by_request = 1;
@@ -435,6 +442,20 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
         ctx->bypass = LLM_REASON_OPERATOR;
 
     } else {
+        rc = ngx_http_llm_cache_items_lookup(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        if (ctx->items && ngx_http_llm_cache_items_failed(ctx->items)) {
+            return ngx_http_llm_cache_lookup_failed(r, ctx);
+        }
+
+        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+            return ngx_http_llm_cache_forward(r, ctx);
+        }
+
         unfit = 0;
 
         do {
@@ -482,6 +503,26 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
 
         return rc == NGX_DECLINED ? ngx_http_llm_cache_similar(r, ctx) : rc;
     }
+
+    return ngx_http_llm_cache_forward(r, ctx);
+}
+
+
+/* what was asked of the upstream was answered amiss: it is asked as the client
+   did, and the answer is the client's alone */
+
+static ngx_int_t
+ngx_http_llm_cache_lookup_failed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_end(&ctx->writer, NGX_HTTP_LLM_CACHE_ALONE);
+        ngx_http_llm_cache_zone_abandon(&ctx->writer);
+    }
+
+    ctx->status = NGX_HTTP_LLM_CACHE_MISS;
+    ctx->may_store = 0;
+    ctx->reason = LLM_REASON_INPUTS;
 
     return ngx_http_llm_cache_forward(r, ctx);
 }
@@ -703,8 +744,10 @@ ngx_http_llm_cache_find(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 
     rc = ngx_http_llm_cache_enter(r, ctx, 0);
 
-    if (rc == NGX_OK && !ngx_http_llm_cache_redis_verified(ctx)) {
-        ngx_http_llm_cache_redis_drop(ctx);
+    if (rc == NGX_OK && !ngx_http_llm_cache_redis_verified(ctx, &ctx->hold)) {
+        ngx_http_llm_cache_zone_release(&ctx->hold);
+        ngx_http_llm_cache_zone_abandon(&ctx->writer);
+        ngx_http_llm_cache_redis_drop(ctx, ctx->key);
 
         rc = ngx_http_llm_cache_enter(r, ctx, 0);
     }
@@ -781,7 +824,7 @@ ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
 
 /* looks into the zone, and takes part in a flight where it may */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     ngx_uint_t fetch)
 {

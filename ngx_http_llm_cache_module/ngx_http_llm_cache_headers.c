@@ -1,6 +1,9 @@
 #include "ngx_http_llm_cache.h"
 
 
+static int64_t ngx_http_llm_cache_saved(ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_number(ngx_http_request_t *r,
+    int64_t number, ngx_str_t *value);
 static ngx_int_t ngx_http_llm_cache_add_age(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_write_status(ngx_http_request_t *r,
@@ -22,7 +25,8 @@ static ngx_str_t  ngx_http_llm_cache_words[] = {
     ngx_string("STALE"),
     ngx_string("UPDATING"),
     ngx_string("SHARED"),
-    ngx_string("SEMANTIC")
+    ngx_string("SEMANTIC"),
+    ngx_string("PARTIAL")
 };
 
 
@@ -151,11 +155,12 @@ ngx_int_t
 ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_str_t  key, status, similarity;
+    ngx_str_t  key, status, similarity, saved;
 
     static ngx_str_t  status_name = ngx_string("X-LLM-Cache");
     static ngx_str_t  key_name = ngx_string("X-LLM-Cache-Key");
     static ngx_str_t  similarity_name = ngx_string("X-LLM-Cache-Similarity");
+    static ngx_str_t  saved_name = ngx_string("X-LLM-Cache-Saved-Tokens");
     static ngx_str_t  cache_status_name = ngx_string("Cache-Status");
 
     if (!ngx_http_llm_cache_stored(ctx)
@@ -166,6 +171,7 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
         ngx_http_llm_cache_drop_headers(r, &status_name);
         ngx_http_llm_cache_drop_headers(r, &key_name);
         ngx_http_llm_cache_drop_headers(r, &similarity_name);
+        ngx_http_llm_cache_drop_headers(r, &saved_name);
     }
 
     if (ngx_http_llm_cache_write_status(r, ctx, &status, &key) != NGX_OK
@@ -181,11 +187,42 @@ ngx_http_llm_cache_add_headers(ngx_http_request_t *r,
                 || ngx_http_llm_cache_add_header(r, &similarity_name,
                                                  &similarity)
                    == NULL))
+        || (ngx_http_llm_cache_saved(ctx) >= 0
+            && (ngx_http_llm_cache_number(r, ngx_http_llm_cache_saved(ctx),
+                                          &saved)
+                != NGX_OK
+                || ngx_http_llm_cache_add_header(r, &saved_name, &saved)
+                   == NULL))
         || ngx_http_llm_cache_add_header(r, &cache_status_name, &status)
            == NULL)
     {
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/* of embeddings: what the provider did not bill, -1 where that is not told */
+
+static int64_t
+ngx_http_llm_cache_saved(ngx_http_llm_cache_ctx_t *ctx)
+{
+    return ctx->one_input && ngx_http_llm_cache_stored(ctx)
+           ? ctx->prompt_tokens : ctx->saved_tokens;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_number(ngx_http_request_t *r, int64_t number,
+    ngx_str_t *value)
+{
+    value->data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_sprintf(value->data, "%L", number) - value->data;
 
     return NGX_OK;
 }
@@ -310,6 +347,9 @@ ngx_http_llm_cache_write_forward(u_char *p, ngx_http_request_t *r,
 
     } else if (ctx->status == NGX_HTTP_LLM_CACHE_MISS) {
         fwd = "uri-miss";
+
+    } else if (ctx->status == NGX_HTTP_LLM_CACHE_PARTIAL) {
+        fwd = "partial";
 
     } else if (ctx->status == NGX_HTTP_LLM_CACHE_EXPIRED) {
         fwd = "stale";

@@ -57,9 +57,6 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    ctx->purges = ngx_http_llm_cache_zone_purges(ctx->conf->zone);
-    ctx->tagged = 0;
-
     rc = ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, ctx->digest,
                                       ctx->key);
 
@@ -96,6 +93,14 @@ ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *key)
+{
+    return ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, NULL, key);
+}
+
+
 /* what has another embedder is another partition */
 
 ngx_int_t
@@ -115,6 +120,11 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
     u_char      scope[LLM_KEY_LEN], form;
     ngx_int_t   rc;
     llm_key_t  *key;
+
+    if (part == LLM_KEY_BODY) {
+        ctx->purges = ngx_http_llm_cache_zone_purges(ctx->conf->zone);
+        ctx->tagged = 0;
+    }
 
     if (ngx_http_llm_cache_key_scope(r, ctx, scope) != NGX_OK) {
         return NGX_ERROR;
@@ -398,7 +408,10 @@ ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     if (rc == NGX_OK) {
         llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
-        llm_key_add(key, part, body, LLM_KEY_LEN);
+
+        if (body) {
+            llm_key_add(key, part, body, LLM_KEY_LEN);
+        }
     }
 
     llm_buf_free(&buf);

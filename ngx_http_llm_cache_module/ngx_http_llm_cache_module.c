@@ -170,6 +170,7 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
     ngx_http_llm_cache_purge_exit();
     ngx_http_llm_cache_pack_exit();
     ngx_http_llm_cache_redis_store_exit();
+    ngx_http_llm_cache_reply_exit();
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_llm_cache_module);

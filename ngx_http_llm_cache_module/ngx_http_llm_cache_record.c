@@ -1,9 +1,13 @@
 #include "ngx_http_llm_cache.h"
 
 
+/* longer answers to one input are not put together with others */
+#define NGX_HTTP_LLM_CACHE_TABLE_MAX  (1024 * 1024)
+
+
 static void ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, size_t meta_len);
-static ngx_int_t ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
+static ngx_int_t ngx_http_llm_cache_reserve_table(
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static llm_reason_e ngx_http_llm_cache_record_buf(
     ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b);
@@ -16,6 +20,10 @@ static ngx_uint_t ngx_http_llm_cache_share_on(ngx_http_llm_cache_ctx_t *ctx,
 static ngx_uint_t ngx_http_llm_cache_may_exceed(
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_write_table(ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_copy_record(void *data, size_t offset,
+    unsigned char *p, size_t len);
+static void ngx_http_llm_cache_keep_inputs(ngx_http_llm_cache_ctx_t *ctx);
 static llm_reason_e ngx_http_llm_cache_store_record(
     ngx_http_llm_cache_ctx_t *ctx, llm_answer_info_t *info);
 static llm_reason_e ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
@@ -33,7 +41,9 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
 
     ngx_memzero(&meta, sizeof(llm_buf_t));
 
-    if (ngx_http_llm_cache_write_meta(r, ctx, &meta) != NGX_OK) {
+    if (ngx_http_llm_cache_reserve_table(ctx, &meta) != NGX_OK
+        || ngx_http_llm_cache_write_meta(r, ctx, &meta) != NGX_OK)
+    {
         llm_buf_free(&meta);
         return LLM_REASON_NO_MEMORY;
     }
@@ -123,7 +133,34 @@ ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
 }
 
 
+/* of an answer to one input, in the first place; zeros until its end */
+
 static ngx_int_t
+ngx_http_llm_cache_reserve_table(ngx_http_llm_cache_ctx_t *ctx,
+    llm_buf_t *meta)
+{
+    u_char     zeros[LLM_EMBEDDINGS_TABLE];
+    llm_str_t  table;
+
+    if (!ctx->one_input) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(zeros, LLM_EMBEDDINGS_TABLE);
+
+    table.data = zeros;
+    table.len = LLM_EMBEDDINGS_TABLE;
+
+    if (!ctx->unstored) {
+        ctx->cut = llm_embeddings_cut_create(ctx->route.dialect, 1);
+    }
+
+    return llm_record_add_meta(meta, LLM_META_INPUT, table) == 0 ? NGX_OK
+                                                                 : NGX_ERROR;
+}
+
+
+ngx_int_t
 ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
 {
@@ -248,6 +285,11 @@ ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
         return LLM_REASON_ENTRY_SIZE;
     }
 
+    if (ctx->cut && llm_embeddings_cut_feed(ctx->cut, b->pos, len) != 0) {
+        llm_embeddings_cut_free(ctx->cut);
+        ctx->cut = NULL;
+    }
+
     if (ctx->answer) {
         reason = llm_answer_feed(ctx->answer, b->pos, len);
 
@@ -307,6 +349,12 @@ ngx_http_llm_cache_may_exceed(ngx_http_llm_cache_ctx_t *ctx)
 void
 ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
 {
+    if (ctx->items
+        && (reason == LLM_REASON_ENTRY_SIZE || reason == LLM_REASON_ZONE_FULL))
+    {
+        ngx_http_llm_cache_items_go_on(ctx);
+    }
+
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
         ngx_http_llm_cache_flight_end(&ctx->writer,
                                       reason == LLM_REASON_TRUNCATED
@@ -344,6 +392,15 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
 
     ngx_http_llm_cache_zone_write(&ctx->writer, 0, head, LLM_RECORD_HEAD);
 
+    if (reason == LLM_REASON_NONE && ctx->cut) {
+        ngx_http_llm_cache_write_table(ctx);
+    }
+
+    if (ctx->items && ngx_http_llm_cache_items_stored(ctx->items)) {
+        ngx_http_llm_cache_keep_inputs(ctx);
+        return;
+    }
+
     if (reason == LLM_REASON_NONE) {
         reason = ngx_http_llm_cache_store_record(ctx, &info);
     }
@@ -367,12 +424,76 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
+/* an answer to one input can be put together with others */
+
+static void
+ngx_http_llm_cache_write_table(ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char                  bytes[LLM_EMBEDDINGS_TABLE];
+    uint32_t                weight;
+    llm_buf_t               body;
+    llm_embeddings_table_t  table;
+
+    if (ctx->received > NGX_HTTP_LLM_CACHE_TABLE_MAX) {
+        return;
+    }
+
+    ngx_memzero(&body, sizeof(llm_buf_t));
+
+    weight = 1;
+
+    if (llm_embeddings_cut_end(ctx->cut, ngx_http_llm_cache_copy_record, ctx,
+                               &weight)
+        == 0
+        && llm_embeddings_cut_one(ctx->cut, ngx_http_llm_cache_copy_record,
+                                  ctx, 0, &body, &table)
+           == 0
+        && (off_t) body.len == ctx->received)
+    {
+        llm_embeddings_encode(&table, bytes);
+
+        ngx_http_llm_cache_zone_write(&ctx->writer,
+                                      LLM_RECORD_HEAD + LLM_RECORD_META_HEAD,
+                                      bytes, LLM_EMBEDDINGS_TABLE);
+    }
+
+    llm_buf_free(&body);
+}
+
+
+static void
+ngx_http_llm_cache_copy_record(void *data, size_t offset, unsigned char *p,
+    size_t len)
+{
+    ngx_http_llm_cache_ctx_t *ctx = data;
+
+    ngx_http_llm_cache_zone_read(ctx->writer.hold.node,
+                                 LLM_RECORD_HEAD + ctx->record.meta_len
+                                 + offset, p, len);
+}
+
+
+/* the inputs are stored: the answer as a whole is for those who follow */
+
+static void
+ngx_http_llm_cache_keep_inputs(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        ngx_http_llm_cache_flight_end(&ctx->writer, NGX_HTTP_LLM_CACHE_ENDED);
+    }
+
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+
+    ctx->reason = LLM_REASON_NONE;
+    ctx->recording = 0;
+}
+
+
 static llm_reason_e
 ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     llm_answer_info_t *info)
 {
-    ngx_int_t                   rc;
-    ngx_http_llm_cache_stat_t  *stat;
+    ngx_int_t  rc;
 
     rc = ngx_http_llm_cache_zone_commit(&ctx->writer, &ctx->record,
                                         llm_evict_weight(info->prompt_tokens,
@@ -384,13 +505,7 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
 
     ctx->stored = 1;
 
-    stat = ctx->conf->zone->stat;
-
-    ngx_http_llm_cache_count(&stat->stored, 1);
-    ngx_http_llm_cache_stat_observe(stat, NGX_HTTP_LLM_CACHE_UPSTREAM,
-                                    (uint64_t) ctx->record.msec * 1000);
-    ngx_http_llm_cache_stat_observe(stat, NGX_HTTP_LLM_CACHE_LIFETIME,
-                                    (uint64_t) ctx->lifetime);
+    ngx_http_llm_cache_account_stored(ctx->conf->zone, &ctx->record);
 
     ngx_http_llm_cache_pack_later(ctx->conf->zone, &ctx->record);
 

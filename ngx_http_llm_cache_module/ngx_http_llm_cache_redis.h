@@ -403,6 +403,8 @@ llm_str_t ngx_http_llm_cache_redis_lease_key(
 void ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale);
 void ngx_http_llm_cache_redis_store_exit(void);
+/* whether one more can be noted */
+ngx_uint_t ngx_http_llm_cache_redis_store_room(void);
 
 
 /* ngx_http_llm_cache_redis_conf.c */

@@ -94,6 +94,13 @@ ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_redis_store_room(void)
+{
+    return ngx_http_llm_cache_redis_jobs.n < NGX_HTTP_LLM_CACHE_REDIS_JOBS;
+}
+
+
 void
 ngx_http_llm_cache_redis_store_exit(void)
 {

@@ -9,10 +9,13 @@ static void ngx_http_llm_cache_redis_wait(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_redis_answer(
     ngx_http_llm_cache_redis_batch_t *batch);
-static void ngx_http_llm_cache_redis_note(ngx_http_llm_cache_ctx_t *ctx,
-    ngx_http_llm_cache_redis_batch_t *batch);
 static ngx_int_t ngx_http_llm_cache_redis_take(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_redis_item_t *item);
+static ngx_uint_t ngx_http_llm_cache_redis_fits(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_redis_item_t *item);
+static ngx_int_t ngx_http_llm_cache_redis_hold(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_redis_item_t *item,
+    ngx_atomic_uint_t changes, ngx_http_llm_cache_hold_t *hold);
 static ngx_int_t ngx_http_llm_cache_redis_fill(
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_redis_item_t *item,
     ngx_http_llm_cache_writer_t *w);
@@ -25,11 +28,12 @@ static void ngx_http_llm_cache_redis_go_on(ngx_http_request_t *r,
 
 
 ngx_uint_t
-ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx)
+ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_hold_t *hold)
 {
     ngx_http_llm_cache_node_t  *node;
 
-    node = ctx->hold.node;
+    node = hold->node;
 
     return ctx->conf->redis == NULL
            || node->stamp == 0
@@ -39,14 +43,13 @@ ngx_http_llm_cache_redis_verified(ngx_http_llm_cache_ctx_t *ctx)
 
 
 void
-ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx)
+ngx_http_llm_cache_redis_drop(ngx_http_llm_cache_ctx_t *ctx,
+    const u_char *key)
 {
     ngx_http_llm_cache_redis_count(
                    ngx_http_llm_cache_zone_redis(ctx->conf->zone), unverified);
 
-    ngx_http_llm_cache_zone_release(&ctx->hold);
-    ngx_http_llm_cache_zone_abandon(&ctx->writer);
-    ngx_http_llm_cache_zone_delete(ctx->conf->zone, ctx->key);
+    ngx_http_llm_cache_zone_delete(ctx->conf->zone, key);
 }
 
 
@@ -152,10 +155,11 @@ ngx_http_llm_cache_redis_answer(ngx_http_llm_cache_redis_batch_t *batch)
 }
 
 
-static void
+void
 ngx_http_llm_cache_redis_note(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_redis_batch_t *batch)
 {
+    ngx_uint_t                        i;
     ngx_msec_t                        msec;
     ngx_http_llm_cache_redis_stat_t  *stat;
 
@@ -169,25 +173,29 @@ ngx_http_llm_cache_redis_note(ngx_http_llm_cache_ctx_t *ctx,
                                     (uint64_t) msec * 1000);
     ctx->redis_asked = 1;
 
-    ngx_http_llm_cache_redis_count(stat, lookups);
     (void) ngx_atomic_fetch_add(&stat->msec, (ngx_atomic_int_t) msec);
 
     if (batch->timedout) {
         ngx_http_llm_cache_redis_count(stat, timeouts);
     }
 
-    switch (batch->items[0].rc) {
+    for (i = 0; i < batch->n; i++) {
 
-    case NGX_OK:
-        ngx_http_llm_cache_redis_count(stat, hits);
-        break;
+        ngx_http_llm_cache_redis_count(stat, lookups);
 
-    case NGX_DECLINED:
-        ngx_http_llm_cache_redis_count(stat, misses);
-        break;
+        switch (batch->items[i].rc) {
 
-    default: /* NGX_ERROR */
-        ngx_http_llm_cache_redis_count(stat, errors);
+        case NGX_OK:
+            ngx_http_llm_cache_redis_count(stat, hits);
+            break;
+
+        case NGX_DECLINED:
+            ngx_http_llm_cache_redis_count(stat, misses);
+            break;
+
+        default: /* NGX_ERROR */
+            ngx_http_llm_cache_redis_count(stat, errors);
+        }
     }
 }
 
@@ -205,23 +213,10 @@ ngx_http_llm_cache_redis_take(ngx_http_request_t *r,
     ngx_uint_t                     leads;
     llm_record_t                  *rec;
     ngx_http_llm_cache_writer_t    other, *w;
-    ngx_http_llm_cache_loc_conf_t *conf;
 
     rec = &item->record;
-    conf = ctx->conf;
 
-    /* nobody's memory outlives Redis */
-
-    if (item->left >= 0) {
-        rec->expires = ngx_min(rec->expires,
-                               (uint64_t) ngx_time() + item->left / 1000);
-    }
-
-    if (rec->status != NGX_HTTP_OK
-        || rec->body_len > conf->zone->max_entry
-        || (time_t) rec->expires + ngx_http_llm_cache_stale_time(conf)
-           <= ngx_time())
-    {
+    if (!ngx_http_llm_cache_redis_fits(ctx, item)) {
         return NGX_DECLINED;
     }
 
@@ -257,26 +252,82 @@ ngx_http_llm_cache_redis_take(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_llm_cache_zone_get(conf->zone, ctx->key, 0, &ctx->hold);
+    rc = ngx_http_llm_cache_redis_hold(ctx, item, ctx->changes, &ctx->hold);
 
     if (leads) {
         ngx_http_llm_cache_zone_abandon(w);
     }
 
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
+    return rc == NGX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_redis_fetch(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_redis_item_t *item, ngx_atomic_uint_t changes,
+    ngx_http_llm_cache_hold_t *hold)
+{
+    ngx_http_llm_cache_writer_t  w;
+
+    ngx_memzero(&w, sizeof(ngx_http_llm_cache_writer_t));
+
+    if (!ngx_http_llm_cache_redis_fits(ctx, item)
+        || ngx_http_llm_cache_redis_fill(ctx, item, &w) != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
-    if (conf->zone->restored) {
-        conf->zone->restored(conf->zone, ctx->key);
+    return ngx_http_llm_cache_redis_hold(ctx, item, changes, hold);
+}
+
+
+/* whether it is of use, now or in place of an error */
+
+static ngx_uint_t
+ngx_http_llm_cache_redis_fits(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_redis_item_t *item)
+{
+    llm_record_t  *rec;
+
+    rec = &item->record;
+
+    /* nobody's memory outlives Redis */
+
+    if (item->left >= 0) {
+        rec->expires = ngx_min(rec->expires,
+                               (uint64_t) ngx_time() + item->left / 1000);
+    }
+
+    return rec->status == NGX_HTTP_OK
+           && rec->body_len <= ctx->conf->zone->max_entry
+           && (time_t) rec->expires + ngx_http_llm_cache_stale_time(ctx->conf)
+              > ngx_time();
+}
+
+
+/* what has just been filled in */
+
+static ngx_int_t
+ngx_http_llm_cache_redis_hold(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_redis_item_t *item, ngx_atomic_uint_t changes,
+    ngx_http_llm_cache_hold_t *hold)
+{
+    ngx_http_llm_cache_zone_t  *zone;
+
+    zone = ctx->conf->zone;
+
+    if (ngx_http_llm_cache_zone_get(zone, item->key, 0, hold) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (zone->restored) {
+        zone->restored(zone, item->key);
     }
 
     /* a change that was told before the record was there */
 
-    if (ctx->changes != *ngx_http_llm_cache_redis_changes(conf->zone,
-                                                          ctx->key))
-    {
-        ngx_http_llm_cache_zone_stamp(&ctx->hold, item->stamp,
+    if (changes != *ngx_http_llm_cache_redis_changes(zone, item->key)) {
+        ngx_http_llm_cache_zone_stamp(hold, item->stamp,
                              ngx_http_llm_cache_redis_past(ngx_current_msec));
     }
 
@@ -299,7 +350,7 @@ ngx_http_llm_cache_redis_fill(ngx_http_llm_cache_ctx_t *ctx,
     if (ngx_http_llm_cache_leads(w)) {
         w->expected = item->bytes.len;
 
-    } else if (ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key,
+    } else if (ngx_http_llm_cache_zone_create(ctx->conf->zone, item->key,
                                               item->bytes.len, w)
                == NGX_OK)
     {
@@ -355,7 +406,7 @@ ngx_http_llm_cache_redis_lease(ngx_http_request_t *r,
     redis = ctx->conf->redis;
 
     if (redis->lease == 0 || !ctx->may_store
-        || ctx->control.only_if_cached
+        || ctx->control.only_if_cached || ctx->items
         || ngx_http_llm_cache_leads(&ctx->writer) == NULL)
     {
         return NGX_DECLINED;

@@ -52,6 +52,7 @@ ngx_http_llm_cache_create_ctx(ngx_pool_t *pool)
     ctx->age = -1;
     ctx->prompt_tokens = -1;
     ctx->completion_tokens = -1;
+    ctx->saved_tokens = -1;
 
     llm_control_init(&ctx->body_control);
 
@@ -114,6 +115,12 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     llm_answer_free(ctx->answer);
     ctx->answer = NULL;
 
+    llm_embeddings_cut_free(ctx->cut);
+    ctx->cut = NULL;
+
+    ngx_http_llm_cache_items_end(ctx->items);
+    ctx->items = NULL;
+
     ctx->conversion = NULL;
 
     ctx->status = NGX_HTTP_LLM_CACHE_NONE;
@@ -121,6 +128,9 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ctx->bypass = LLM_REASON_NONE;
     ctx->stored = 0;
     ctx->has_key = 0;
+    ctx->one_input = 0;
+    ctx->batching = 0;
+    ctx->saved_tokens = -1;
     ctx->may_store = 0;
     ctx->recording = 0;
     ctx->unstored = 0;

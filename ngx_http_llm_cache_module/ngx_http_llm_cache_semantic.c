@@ -282,7 +282,7 @@ ngx_http_llm_cache_semantic_try(ngx_http_request_t *r,
     ngx_memcpy(s->key, ctx->key, LLM_KEY_LEN);
     ngx_memcpy(ctx->key, found->key, LLM_KEY_LEN);
 
-    if (ngx_http_llm_cache_redis_verified(ctx)
+    if (ngx_http_llm_cache_redis_verified(ctx, &ctx->hold)
         && ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
         && ngx_http_llm_cache_serves(ctx)
         && ngx_http_llm_cache_semantic_agree(r, ctx, asked, threshold,

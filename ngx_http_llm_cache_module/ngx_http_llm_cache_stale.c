@@ -1,7 +1,6 @@
 #include "ngx_http_llm_cache.h"
 
 
-static ngx_uint_t ngx_http_llm_cache_failure(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_llm_cache_may_fall_back(
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_find_other(ngx_http_request_t *r,
@@ -10,9 +9,7 @@ static ngx_int_t ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
 
-/* in which of the ways of llm_cache_use_stale the response at hand failed */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_llm_cache_failure(ngx_http_request_t *r)
 {
     ngx_uint_t  i, status;
@@ -159,7 +156,7 @@ ngx_http_llm_cache_find_stale(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_llm_cache_redis_verified(ctx)
+    if (ngx_http_llm_cache_redis_verified(ctx, &ctx->hold)
         && ngx_http_llm_cache_open_record(r, ctx) == NGX_OK
         && ngx_http_llm_cache_serves(ctx))
     {
@@ -231,6 +228,7 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     refresh->may_store = 1;
     refresh->background = 1;
     refresh->semantic = ctx->semantic;
+    refresh->one_input = ctx->one_input;
     refresh->ns = ctx->ns;
     refresh->tags = ctx->tags;
     refresh->tagged = ctx->tagged;

@@ -126,7 +126,8 @@ $nginx->logged($nginx->get('/api'));
 $zone = status();
 
 is_deeply($zone->{requests}, { HIT => 3, MISS => 2, BYPASS => 2, EXPIRED => 0,
-    STALE => 0, UPDATING => 0, SHARED => 0, SEMANTIC => 0 }, 'by status');
+    STALE => 0, UPDATING => 0, SHARED => 0, SEMANTIC => 0, PARTIAL => 0 },
+    'by status');
 is_deeply($zone->{bypass}, { json => 1, operator => 1 }, 'bypassed');
 is_deeply($zone->{refused}, { status => 1 }, 'refused');
 is($zone->{stored}, 2, 'stored');
@@ -183,6 +184,35 @@ $nginx->logged($nginx->get('/api'));
 
 ok((grep { $_->{model} eq $label } @{status('two')->{series}}),
     'what looks like one is');
+
+# embeddings that are asked for in part
+
+my $before_part = status('two');
+
+my $whole = $nginx->post('/two/v1/embeddings', to_json({ model => 'embed',
+    input => ['one', 'two'] }));
+
+my $part = $nginx->post('/two/v1/embeddings', to_json({ model => 'embed',
+    input => ['two', 'three'] }));
+
+is($part->cache, 'PARTIAL', 'a part is there');
+$nginx->logged($part);
+
+my $after_part = status('two');
+my $saved_part = $after_part->{saved}{prompt_tokens}
+    - $before_part->{saved}{prompt_tokens};
+
+is($after_part->{requests}{PARTIAL}, 1, 'PARTIAL is counted');
+is($after_part->{stored} - $before_part->{stored}, 3,
+    'each input is stored once');
+is($saved_part, $part->header('X-LLM-Cache-Saved-Tokens'),
+    'what it saved is counted');
+cmp_ok($saved_part, '>', 0, 'it saved something');
+is($after_part->{fetched}{prompt_tokens}
+    - $before_part->{fetched}{prompt_tokens},
+    from_json($whole->body)->{usage}{prompt_tokens}
+    + from_json($part->body)->{usage}{prompt_tokens} - $saved_part,
+    'what was fetched is counted');
 
 # the metrics say the same
 

@@ -362,6 +362,28 @@ my ($late) = flying('known', sub {
 is_miss($late, 'a key on its way');
 is(is_there('known'), 0, 'it is not stored');
 
+# embeddings, input by input
+
+sub embed { return $nginx->post('/v1/embeddings', { model => 'vectors',
+    input => [@_] }) }
+
+embed('first', 'second');
+embed('second', 'third');
+purged({ model => 'vectors', dry_run => json_true }, 3, 'three inputs');
+purged({ model => 'vectors' }, 3, 'they are gone');
+
+my $embedding = $nginx->client;
+
+$embedding->send($nginx->request_text('/v1/embeddings', { model => 'vectors',
+    input => ['fourth', 'fifth'] }, mock => { gate => 'vectors' }));
+$mock->wait_for(sub { $mock->waiting('vectors') });
+purged({ model => 'vectors' }, 0, 'inputs on their way');
+$mock->release('vectors');
+is($embedding->response->status, 200, 'their answer');
+$embedding->close;
+pause(0.2);
+purged({ model => 'vectors' }, 0, 'they are not stored');
+
 # packed answers
 
 ask("packed $_", base => '/packed', mock => { size => 6000 }) for 1 .. 5;

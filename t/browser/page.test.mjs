@@ -199,6 +199,55 @@ function expected(zone) {
         }
     }
 
+    for (const name of Object.keys(zone.semantic || {})) {
+        if (name === 'refused') {
+            for (const guard of Object.keys(zone.semantic.refused)) {
+                found[`semantic.refused.${guard}`]
+                    = zone.semantic.refused[guard];
+            }
+
+            found['semantic-refused']
+                = sum(Object.values(zone.semantic.refused));
+        } else if (name !== 'false_rate') {
+            found[`semantic.${name}`] = zone.semantic[name];
+        }
+
+        if (['lookups', 'hits', 'verified', 'reported'].includes(name)) {
+            found[`semantic-${name}`] = zone.semantic[name];
+        }
+
+        found['semantic-false-rate'] = zone.semantic.false_rate;
+    }
+
+    if (zone.observed) {
+        found['observed-capacity'] = zone.observed.capacity_bytes;
+
+        for (const kind of ['bypass', 'refused']) {
+            for (const word of Object.keys(zone.observed[kind])) {
+                found[`observed.${kind}.${word}`]
+                    = zone.observed[kind][word];
+                found[`lately.observed.${kind}.${word}`] = 0;
+            }
+        }
+
+        for (const [scope, way] of [['location', zone.observed],
+            ...Object.entries(zone.observed.scopes)])
+        {
+            const all = sum(Object.values(way.requests));
+            const own = `observed.${scope}`;
+
+            found[`${own}.requests`] = all;
+            found[`${own}.rate`] = sum(SERVED.map((name) =>
+                way.requests[name])) / all;
+            found[`${own}.memory`] = way.memory_bytes.held;
+            found[`${own}.lost`] = way.lost_hits;
+
+            for (const key of Object.keys(way.saved)) {
+                found[`${own}.${key}`] = way.saved[key];
+            }
+        }
+    }
+
     if (zone.redis) {
         for (const name of Object.keys(zone.redis)) {
             if (name !== 'state') {
@@ -233,8 +282,11 @@ function isSame(shown, zone) {
 }
 
 test('the numbers are those of the JSON', async () => {
-    const seen = await open(PAGE);
-    const zone = zoneOf(await status(), 'main');
+    let zone;
+
+    const seen = await open(PAGE, { prepare: change((json) => {
+        zone = zoneOf(json, 'main');
+    }) });
 
     assert.ok(zone.requests.HIT > 0 && zone.refused.status > 0);
     assert.equal(hitsOf(zone), sum(SERVED.map((name) =>
@@ -281,8 +333,22 @@ test('each number is in its place', async () => {
         }
     };
 
+    const copy = (node) => JSON.parse(JSON.stringify(node));
+
     const seen = await open(PAGE, { prepare: change((json) => {
         zone = zoneOf(json, 'main');
+
+        const way = copy({ requests: zone.requests, saved: zone.saved,
+            fetched: zone.fetched, evictions: 0, lost_hits: 0,
+            memory_bytes: { held: 0, evicted: 0 } });
+
+        zone.semantic = { lookups: 0, hits: 0, verified: 0, wrong: 0,
+            unmeasured: 0, reported: 0, embeds: 0, embed_errors: 0,
+            embed_seconds: 0, search_seconds: 0, false_rate: 0,
+            refused: { number: 0, name: 0 } };
+        zone.observed = { ...copy(way), bypass: { json: 0, client: 0 },
+            refused: { status: 0 }, capacity_bytes: 0,
+            scopes: { credentials: copy(way), shared: copy(way) } };
         number(zone);
     }) });
 

@@ -25,6 +25,7 @@
 #                                        events
 #   gzip                                 accept (when the client does) force
 #   chunk N, chunk_ext, trailers         chunks of N bytes, odd chunked coding
+#   embed {...}                          see MockLLM/Embeddings.pm
 #
 # Other control calls: GET /__mock/count, GET /__mock/log?from=N,
 # POST /__mock/release?gate=NAME, POST /__mock/reset.

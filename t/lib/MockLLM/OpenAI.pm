@@ -6,8 +6,8 @@ package MockLLM::OpenAI;
 use strict;
 use warnings;
 
-use MIME::Base64 qw(encode_base64);
 
+use MockLLM::Embeddings;
 use MockLLM::Json;
 
 my %FINISH = (stop => 'stop', length => 'length', tool => 'tool_calls',
@@ -308,30 +308,19 @@ sub responses_error_event {
         sequence_number => num(2)));
 }
 
-sub inputs {
-    my ($input) = @_;
-
-    return 0 if ref $input ne 'ARRAY' || (@$input && !ref $input->[0]
-        && $input->[0] =~ /^\d+$/);
-    return 0 .. $#$input;
-}
-
 sub embeddings_json {
     my ($call) = @_;
 
-    my $base64 = ($call->doc->{encoding_format} // '') eq 'base64';
-    my @data = map {
-        my $vector = $call->vector($_);
-
-        obj(object => 'embedding', index => num($_), embedding => $base64
-            ? encode_base64(pack('f<*', map { $$_ } @$vector), '')
-            : $vector);
-    } inputs($call->doc->{input});
+    my $embed = $call->option('embed') // {};
+    my $tokens = embed_tokens($call);
+    my @data = map { obj(object => 'embedding', index => num($_->[0]),
+        embedding => embed_spell($call, $_->[1])) } embed_rows($call);
 
     return obj(object => 'list',
-        data => $call->kind eq 'empty' ? [] : \@data, model => $call->model,
-        usage => obj(prompt_tokens => num($call->prompt_tokens),
-            total_tokens => num($call->prompt_tokens)));
+        data => $call->kind eq 'empty' ? [] : \@data,
+        model => $embed->{model} // $call->model,
+        usage => obj(prompt_tokens => num($tokens),
+            total_tokens => num($tokens), %{$embed->{usage} // {}}));
 }
 
 sub moderations_json {

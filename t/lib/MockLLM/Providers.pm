@@ -7,6 +7,9 @@ use warnings;
 
 use POSIX qw(strftime);
 
+use MIME::Base64 qw(encode_base64);
+
+use MockLLM::Embeddings;
 use MockLLM::Json;
 use MockLLM::OpenAI;
 
@@ -217,8 +220,8 @@ sub gemini_embed_json {
 sub gemini_batch_json {
     my ($call) = @_;
 
-    return obj(embeddings => [map { obj(values => $call->vector($_)) }
-        0 .. $#{$call->doc->{requests} // []}]);
+    return obj(embeddings => [map { obj(values => $_->[1]) }
+        embed_rows($call)]);
 }
 
 # Cohere v2
@@ -300,11 +303,18 @@ sub cohere_embed_json {
     my ($call) = @_;
 
     my $inputs = $call->doc->{texts} // [];
+    my $types = $call->option('embed') ? $call->doc->{embedding_types}
+        : undef;
+    my @rows = embed_rows($call);
+    my %types = (float => [map { $_->[1] } @rows],
+        int8 => [map { [map { num(int 100 * $$_) } @{$_->[1]}] } @rows],
+        base64 => [map { encode_base64(pack('f<*', map { $$_ } @{$_->[1]}),
+            '') } @rows]);
 
     return obj(id => $call->id(''), embeddings => obj(
-            float => [map { $call->vector($_) } 0 .. $#$inputs]),
+            map { $_ => $types{$_} } @{$types // ['float']}),
         texts => $inputs, meta => obj(api_version => obj(version => '2'),
-            billed_units => obj(input_tokens => num($call->prompt_tokens))));
+            billed_units => obj(input_tokens => num(embed_tokens($call)))));
 }
 
 sub rerank_json {
@@ -389,13 +399,10 @@ sub ollama_error_event { return json(ollama_error()) . "\n" }
 sub ollama_embed_json {
     my ($call) = @_;
 
-    my $input = $call->doc->{input};
-    my $last = ref $input eq 'ARRAY' ? $#$input : 0;
-
     return obj(model => $call->model,
-        embeddings => [map { $call->vector($_) } 0 .. $last],
+        embeddings => [map { $_->[1] } embed_rows($call)],
         total_duration => num(14143917), load_duration => num(1019500),
-        prompt_eval_count => num($call->prompt_tokens));
+        prompt_eval_count => num(embed_tokens($call)));
 }
 
 1;

@@ -378,9 +378,15 @@ sub behaviour {
 
     my $queued = shift @{$self->{queue}};
     my $asked = header($request, 'x-mock');
-
-    return { %{$queued // {}},
+    my $both = { %{$queued // {}},
         %{defined $asked ? $CODEC->decode($asked) : {}} };
+
+    # of vectors the next call's are the odd ones
+
+    $both->{embed} = { %{$both->{embed}}, %{$queued->{embed}} }
+        if $queued && $queued->{embed};
+
+    return $both;
 }
 
 sub record {
