@@ -311,6 +311,7 @@ ngx_http_llm_cache_reply_store_one(ngx_http_llm_cache_reply_t *reply,
 {
     size_t                    end;
     u_char                    bytes[LLM_EMBEDDINGS_TABLE];
+    ngx_int_t                 rc;
     llm_record_t              rec;
     llm_embeddings_table_t    table;
 
@@ -342,8 +343,10 @@ ngx_http_llm_cache_reply_store_one(ngx_http_llm_cache_reply_t *reply,
     rec.meta_len = (uint16_t) (LLM_RECORD_META_HEAD + LLM_EMBEDDINGS_TABLE
                                + reply->meta.len);
 
-    if (ngx_http_llm_cache_reply_write(reply, &rec, bytes, body) != NGX_OK) {
-        return NGX_DECLINED;
+    rc = ngx_http_llm_cache_reply_write(reply, &rec, bytes, body);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_ABORT ? NGX_OK : NGX_DECLINED;
     }
 
     ngx_http_llm_cache_account_stored(reply->zone, &rec);
@@ -378,6 +381,9 @@ ngx_http_llm_cache_reply_write(ngx_http_llm_cache_reply_t *reply,
     {
         return NGX_DECLINED;
     }
+
+    /* the upstream was asked before */
+    w.purges = reply->purges;
 
     if (ngx_http_llm_cache_zone_append(&w, head, LLM_RECORD_HEAD) != NGX_OK
         || ngx_http_llm_cache_zone_append(&w, meta, LLM_RECORD_META_HEAD)

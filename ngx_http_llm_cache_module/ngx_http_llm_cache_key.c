@@ -58,9 +58,6 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    ctx->purges = ngx_http_llm_cache_zone_purges(ctx->conf->zone);
-    ctx->tagged = 0;
-
     rc = ngx_http_llm_cache_key_whole(r, ctx, ctx->conf->scope_kind,
                                       LLM_KEY_BODY, ctx->digest, ctx->key);
 
@@ -140,6 +137,11 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
     u_char      scope[LLM_KEY_LEN], form;
     ngx_int_t   rc;
     llm_key_t  *key;
+
+    if (part == LLM_KEY_BODY) {
+        ctx->purges = ngx_http_llm_cache_zone_purges(ctx->conf->zone);
+        ctx->tagged = 0;
+    }
 
     if (ngx_http_llm_cache_key_scope(r, ctx, scope_kind, scope) != NGX_OK) {
         return NGX_ERROR;

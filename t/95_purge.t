@@ -25,6 +25,11 @@ END
         llm_cache_lock off;
         proxy_pass http://llm/;
     }
+    location /meaning/ {
+        llm_cache on zone=meaning;
+        llm_cache_semantic on;
+        proxy_pass http://llm/;
+    }
     location /packed/ {
         llm_cache on zone=packed;
         proxy_pass http://llm/;
@@ -34,6 +39,7 @@ END2
     llm_cache_zone zone=one:4m shards=4;
     llm_cache_zone zone=two:1m evict=lru;
     llm_cache_zone zone=packed:1m compress=on;
+    llm_cache_zone zone=meaning:2m;
 END3
 
 sub ask {
@@ -361,6 +367,43 @@ my ($late) = flying('known', sub {
 
 is_miss($late, 'a key on its way');
 is(is_there('known'), 0, 'it is not stored');
+
+# embeddings, input by input
+
+sub embed { return $nginx->post('/v1/embeddings', { model => 'vectors',
+    input => [@_] }) }
+
+embed('first', 'second');
+embed('second', 'third');
+purged({ model => 'vectors', dry_run => json_true }, 3, 'three inputs');
+purged({ model => 'vectors' }, 3, 'they are gone');
+
+my $embedding = $nginx->client;
+
+$embedding->send($nginx->request_text('/v1/embeddings', { model => 'vectors',
+    input => ['fourth', 'fifth'] }, mock => { gate => 'vectors' }));
+$mock->wait_for(sub { $mock->waiting('vectors') });
+purged({ model => 'vectors' }, 0, 'inputs on their way');
+$mock->release('vectors');
+is($embedding->response->status, 200, 'their answer');
+$embedding->close;
+pause(0.2);
+purged({ model => 'vectors' }, 0, 'they are not stored');
+
+# questions that mean the same
+
+for my $what ({ all => json_true }, { model => 'gpt-4o-mini' }) {
+    my @meant = ('What is the capital of France?',
+        'what is the capital of france');
+
+    ask($meant[0], base => '/meaning');
+    is(ask($meant[1], base => '/meaning')->cache, 'SEMANTIC',
+        'a question that means the same');
+    purged({ %$what, zone => 'meaning' }, 1, 'its answer is purged');
+    is(ask($meant[1], base => '/meaning')->cache, 'MISS',
+        'and serves no question any more');
+    purged({ all => json_true, zone => 'meaning' }, 1, 'for the next round');
+}
 
 # packed answers
 
