@@ -88,6 +88,12 @@ my $nginx = nginx(workers => 2, no_location => 1, server => <<"END",
         proxy_pass http://llm;
     }
 
+    location /observed/ {
+        llm_cache observe zone=main;
+        llm_cache_price * 1 2;
+        proxy_pass http://llm;
+    }
+
     location /idle/ {
         llm_cache on zone=idle;
         proxy_pass http://llm;
@@ -200,6 +206,10 @@ $nginx->post(chat_uri(), chat('failed'), mock => { status => 500 })
 $nginx->post(chat_uri(), 'not JSON');
 $nginx->post('/meaning' . chat_uri(), chat("How do I reset the password $_?"))
     for 'of my account', 'for my account', 'of account 7';
+$nginx->post('/observed' . chat_uri(), chat('q' . $_ % 3)) for 1 .. 8;
+$nginx->post('/observed' . chat_uri(), chat('failed'),
+    mock => { status => 500 });
+$nginx->post('/observed' . chat_uri(), 'not JSON');
 $nginx->logged($nginx->get('/api'));
 
 # in a browser
