@@ -9,7 +9,8 @@
  * right where the label is 1 (or true) and wrong where it is 0.  The nearest
  * text counts that passes the guards, among the first 8.
  *
- * DIR: a model for the static embedder; lexical is always there.
+ * DIR: a model for the static embedder, or a file NAME.json of vectors that
+ * another one made, {"text": [numbers]}; lexical is always there.
  */
 
 
@@ -46,7 +47,8 @@ typedef struct {
     semantic_text_t      *stored;
     semantic_text_t      *asked;
 
-    const llm_static_t   *model;        /* NULL: lexical */
+    const llm_static_t   *model;        /* else the vectors, else lexical */
+    const json_t         *vectors;
     llm_lexical_idf_t     idf;
     size_t                dim;
 
@@ -147,6 +149,36 @@ semantic_load(semantic_t *s, const json_t *doc)
 }
 
 
+/* made by another embedder: 0, or -1 where there is none */
+
+static int
+semantic_given(const semantic_t *s, llm_str_t text, float *vector)
+{
+    double   sum;
+    size_t   i;
+    json_t  *values;
+
+    values = json_object_getn(s->vectors, (const char *) text.data, text.len);
+
+    if (json_array_size(values) != s->dim) {
+        return -1;
+    }
+
+    sum = 0;
+
+    for (i = 0; i < s->dim; i++) {
+        vector[i] = (float) json_number_value(json_array_get(values, i));
+        sum += (double) vector[i] * (double) vector[i];
+    }
+
+    for (i = 0; i < s->dim && sum > 0; i++) {
+        vector[i] /= (float) sqrt(sum);
+    }
+
+    return sum > 0 ? 0 : -1;
+}
+
+
 static int
 semantic_embed(semantic_t *s, semantic_text_t *texts)
 {
@@ -162,10 +194,15 @@ semantic_embed(semantic_t *s, semantic_text_t *texts)
             return -1;
         }
 
-        rc = s->model ? llm_static_embed(s->model, texts[i].text,
-                                         texts[i].vector)
-                      : llm_lexical_embed(&s->idf, texts[i].text,
-                                          texts[i].vector);
+        if (s->model) {
+            rc = llm_static_embed(s->model, texts[i].text, texts[i].vector);
+
+        } else if (s->vectors) {
+            rc = semantic_given(s, texts[i].text, texts[i].vector);
+
+        } else {
+            rc = llm_lexical_embed(&s->idf, texts[i].text, texts[i].vector);
+        }
 
         if (rc != 0) {
             free(texts[i].vector);
@@ -515,33 +552,78 @@ semantic_run(semantic_t *s, const char *name, FILE *svg, int row)
 }
 
 
+static int
+semantic_model(semantic_t *s, const char *dir, FILE *svg, int row)
+{
+    int            rc;
+    char           error[256];
+    llm_static_t  *model;
+
+    model = llm_static_open(dir, error, sizeof(error));
+
+    if (model == NULL) {
+        fprintf(stderr, "semantic: %s: %s\n", dir, error);
+        return -1;
+    }
+
+    s->model = model;
+    s->dim = llm_static_dim(model);
+
+    rc = semantic_run(s, dir, svg, row);
+
+    llm_static_close(model);
+    s->model = NULL;
+
+    return rc;
+}
+
+
+static int
+semantic_vectors(semantic_t *s, const char *file, FILE *svg, int row)
+{
+    int      rc;
+    json_t  *vectors;
+
+    vectors = json_load_file(file, 0, NULL);
+    s->dim = json_array_size(json_object_iter_value(
+                                               json_object_iter(vectors)));
+
+    if (s->dim == 0 || s->dim > LLM_VECTOR_MAX) {
+        fprintf(stderr, "semantic: %s holds no vectors\n", file);
+        json_decref(vectors);
+        return -1;
+    }
+
+    s->vectors = vectors;
+
+    rc = semantic_run(s, file, svg, row);
+
+    s->vectors = NULL;
+    json_decref(vectors);
+
+    return rc;
+}
+
+
 /* lexical, and every model */
 
 static int
-semantic_all(semantic_t *s, FILE *svg, char **dirs, int n)
+semantic_all(semantic_t *s, FILE *svg, char **models, int n)
 {
-    int            i, rc;
-    char           error[256];
-    llm_static_t  *model;
+    int     i, rc;
+    size_t  len;
 
     s->dim = LLM_LEXICAL_DIM;
 
     rc = semantic_run(s, "lexical", svg, 0);
 
     for (i = 0; i < n && rc == 0; i++) {
-        model = llm_static_open(dirs[i], error, sizeof(error));
 
-        if (model == NULL) {
-            fprintf(stderr, "semantic: %s: %s\n", dirs[i], error);
-            return -1;
-        }
+        len = strlen(models[i]);
 
-        s->model = model;
-        s->dim = llm_static_dim(model);
-
-        rc = semantic_run(s, dirs[i], svg, i + 1);
-
-        llm_static_close(model);
+        rc = len > 5 && strcmp(models[i] + len - 5, ".json") == 0
+             ? semantic_vectors(s, models[i], svg, i + 1)
+             : semantic_model(s, models[i], svg, i + 1);
     }
 
     return rc;

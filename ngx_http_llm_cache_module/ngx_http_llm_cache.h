@@ -60,8 +60,8 @@
 /* by default; see docs/how-it-works.md */
 
 #define NGX_HTTP_LLM_CACHE_LEXICAL_THRESHOLD  0.5
-#define NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD   0.85
-#define NGX_HTTP_LLM_CACHE_API_THRESHOLD      0.9
+#define NGX_HTTP_LLM_CACHE_STATIC_THRESHOLD   0.96
+#define NGX_HTTP_LLM_CACHE_API_THRESHOLD      0.97
 
 
 typedef struct {
