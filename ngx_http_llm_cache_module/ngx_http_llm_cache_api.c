@@ -34,6 +34,8 @@ static ngx_http_llm_cache_api_route_t  ngx_http_llm_cache_api_routes[] = {
       ngx_http_llm_cache_api_delete_key },
     { ngx_string("/purge"), NGX_HTTP_POST, 0, 1,
       ngx_http_llm_cache_api_purge },
+    { ngx_string("/report"), NGX_HTTP_POST, 0, 1,
+      ngx_http_llm_cache_api_report },
     { ngx_null_string, 0, 0, 0, NULL }
 };
 

@@ -7,6 +7,7 @@
 #define _NGX_HTTP_LLM_CACHE_API_H_INCLUDED_
 
 
+#include "llm_purge.h"
 #include "ngx_http_llm_cache.h"
 
 
@@ -40,6 +41,13 @@ ngx_int_t ngx_http_llm_cache_api_zone(ngx_http_request_t *r, ngx_str_t *name,
 
 ngx_int_t ngx_http_llm_cache_api_delete_key(ngx_http_request_t *r);
 ngx_int_t ngx_http_llm_cache_api_purge(ngx_http_request_t *r);
+/* what the body that was read says: NGX_OK, or NGX_DECLINED with the error */
+ngx_int_t ngx_http_llm_cache_api_read(ngx_http_request_t *r,
+    llm_purge_request_t *req);
+
+/* ngx_http_llm_cache_api_report.c */
+
+ngx_int_t ngx_http_llm_cache_api_report(ngx_http_request_t *r);
 
 /* ngx_http_llm_cache_api_json.c */
 

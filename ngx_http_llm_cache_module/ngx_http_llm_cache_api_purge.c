@@ -13,8 +13,6 @@ typedef struct {
 
 
 static void ngx_http_llm_cache_api_purge_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_llm_cache_api_purge_read(ngx_http_request_t *r,
-    llm_purge_request_t *req);
 static ngx_int_t ngx_http_llm_cache_api_start(ngx_http_request_t *r,
     ngx_http_llm_cache_zone_t *zone, const llm_purge_t *what,
     ngx_uint_t dry_run);
@@ -86,7 +84,7 @@ ngx_http_llm_cache_api_purge_body(ngx_http_request_t *r)
     llm_purge_request_t         req;
     ngx_http_llm_cache_zone_t  *zone;
 
-    if (ngx_http_llm_cache_api_purge_read(r, &req) != NGX_OK) {
+    if (ngx_http_llm_cache_api_read(r, &req) != NGX_OK) {
         rc = ngx_http_llm_cache_api_error(r, NGX_HTTP_BAD_REQUEST, req.error);
 
     } else {
@@ -108,10 +106,8 @@ ngx_http_llm_cache_api_purge_body(ngx_http_request_t *r)
 }
 
 
-/* NGX_OK, or NGX_DECLINED with the error */
-
-static ngx_int_t
-ngx_http_llm_cache_api_purge_read(ngx_http_request_t *r,
+ngx_int_t
+ngx_http_llm_cache_api_read(ngx_http_request_t *r,
     llm_purge_request_t *req)
 {
     llm_str_t     body;

@@ -38,13 +38,13 @@ typedef struct {
     size_t                       len;
     off_t                        expected;   /* -1: not told */
     ngx_msec_t                   fetched_at;
+    ngx_uint_t                   purges;     /* of the zone, until then */
 
     ngx_uint_t                   n;          /* inputs */
     u_char                      *keys;
     uint32_t                    *weights;
     llm_buf_t                    meta;       /* without the table */
     llm_record_t                 record;     /* what all have in common */
-    ngx_uint_t                   purges;     /* of the zone, until then */
     ngx_uint_t                   next;       /* the first one not stored */
 
     /* a flight whose followers look for the inputs when they are stored */

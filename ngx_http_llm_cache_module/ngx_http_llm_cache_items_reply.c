@@ -43,6 +43,7 @@ ngx_http_llm_cache_reply_create(ngx_http_request_t *r,
     reply->n = n;
     reply->expected = r->headers_out.content_length_n;
     reply->fetched_at = ctx->fetched_at;
+    reply->purges = ctx->purges;
 
     reply->record.prompt_tokens = -1;
     reply->record.completion_tokens = -1;
@@ -53,7 +54,6 @@ ngx_http_llm_cache_reply_create(ngx_http_request_t *r,
 
     ngx_http_llm_cache_tag(ctx);
     reply->record.tags = ctx->tags;
-    reply->purges = ctx->purges;
 
     /* what is not to be stored has no lifetime */
 
@@ -341,6 +341,8 @@ ngx_http_llm_cache_reply_store_one(ngx_http_llm_cache_reply_t *reply,
 
     rc = ngx_http_llm_cache_reply_write(reply, &rec, bytes, body);
 
+    /* what is purged has room enough */
+
     if (rc != NGX_OK) {
         return rc == NGX_ABORT ? NGX_OK : NGX_DECLINED;
     }
@@ -378,9 +380,6 @@ ngx_http_llm_cache_reply_write(ngx_http_llm_cache_reply_t *reply,
         return NGX_DECLINED;
     }
 
-    /* the upstream was asked before */
-    w.purges = reply->purges;
-
     if (ngx_http_llm_cache_zone_append(&w, head, LLM_RECORD_HEAD) != NGX_OK
         || ngx_http_llm_cache_zone_append(&w, meta, LLM_RECORD_META_HEAD)
            != NGX_OK
@@ -395,6 +394,9 @@ ngx_http_llm_cache_reply_write(ngx_http_llm_cache_reply_t *reply,
         ngx_http_llm_cache_zone_abandon(&w);
         return NGX_DECLINED;
     }
+
+    /* the upstream was asked before */
+    w.purges = reply->purges;
 
     return ngx_http_llm_cache_zone_commit(&w, rec,
                                           llm_evict_weight(rec->prompt_tokens,

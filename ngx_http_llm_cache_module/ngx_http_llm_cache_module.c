@@ -5,6 +5,8 @@
 
 
 static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_llm_cache_init_observed(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone);
 static ngx_int_t ngx_http_llm_cache_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_llm_cache_init_process(ngx_cycle_t *cycle);
 static void ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle);
@@ -74,6 +76,10 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
         {
             return NGX_ERROR;
         }
+
+        if (ngx_http_llm_cache_init_observed(cf, zones[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -92,7 +98,31 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     *h = ngx_http_llm_cache_log_handler;
 
+    ngx_http_llm_cache_observe_init();
+
     return ngx_http_llm_cache_filter_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_init_observed(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone)
+{
+    ngx_http_llm_cache_observed_t  *observed;
+
+    observed = &zone->observed;
+
+    if (!observed->used) {
+        return NGX_OK;
+    }
+
+    observed->inactive = zone->inactive;
+    observed->lru = zone->lru;
+    observed->stat = &zone->stat;
+
+    return ngx_http_llm_cache_observed_add(cf, observed, &zone->name,
+                                           zone->size)
+           == NGX_CONF_OK ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -139,6 +169,9 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->zones.nelts; i++) {
         ngx_http_llm_cache_zone_reap(zones[i], 1, cycle->log);
+
+        zones[i]->observed.capacity =
+                                  ngx_http_llm_cache_zone_capacity(zones[i]);
     }
 
     redises = mcf->redises.elts;

@@ -5,6 +5,8 @@
 #define NGX_HTTP_LLM_CACHE_TABLE_MAX  (1024 * 1024)
 
 
+static llm_reason_e ngx_http_llm_cache_write_head(
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static void ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, size_t meta_len);
 static ngx_int_t ngx_http_llm_cache_reserve_table(
@@ -34,10 +36,8 @@ llm_reason_e
 ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    size_t      expected;
-    ngx_int_t   rc;
-    llm_buf_t   meta;
-    u_char      head[LLM_RECORD_HEAD];
+    llm_buf_t     meta;
+    llm_reason_e  reason;
 
     ngx_memzero(&meta, sizeof(llm_buf_t));
 
@@ -60,12 +60,39 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
 
     ngx_http_llm_cache_begin_head(r, ctx, meta.len);
 
+    reason = ctx->observed
+             ? ngx_http_llm_cache_observe_start(r, ctx,
+                                                LLM_RECORD_HEAD + meta.len)
+             : ngx_http_llm_cache_write_head(ctx, &meta);
+
+    llm_buf_free(&meta);
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    ctx->received = 0;
+    ctx->recording = 1;
+
+    r->filter_need_in_memory = 1;
+
+    return LLM_REASON_NONE;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_write_head(ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
+{
+    size_t     expected;
+    u_char     head[LLM_RECORD_HEAD];
+    ngx_int_t  rc;
+
     llm_record_encode(&ctx->record, head);
 
     expected = 0;
 
     if (ctx->expected >= 0) {
-        expected = LLM_RECORD_HEAD + meta.len + (size_t) ctx->expected;
+        expected = LLM_RECORD_HEAD + meta->len + (size_t) ctx->expected;
     }
 
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -86,21 +113,11 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_llm_cache_zone_append(&ctx->writer, meta.data, meta.len);
+        rc = ngx_http_llm_cache_zone_append(&ctx->writer, meta->data,
+                                            meta->len);
     }
 
-    llm_buf_free(&meta);
-
-    if (rc != NGX_OK) {
-        return LLM_REASON_ZONE_FULL;
-    }
-
-    ctx->received = 0;
-    ctx->recording = 1;
-
-    r->filter_need_in_memory = 1;
-
-    return LLM_REASON_NONE;
+    return rc == NGX_OK ? LLM_REASON_NONE : LLM_REASON_ZONE_FULL;
 }
 
 
@@ -285,6 +302,10 @@ ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
         return LLM_REASON_ENTRY_SIZE;
     }
 
+    if (ctx->observed) {
+        return ngx_http_llm_cache_observe_feed(ctx, b->pos, len);
+    }
+
     if (ctx->cut && llm_embeddings_cut_feed(ctx->cut, b->pos, len) != 0) {
         llm_embeddings_cut_free(ctx->cut);
         ctx->cut = NULL;
@@ -362,6 +383,10 @@ ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
                                       : NGX_HTTP_LLM_CACHE_ALONE);
     }
 
+    if (ctx->observed) {
+        reason = ngx_http_llm_cache_observe_refused(ctx, reason);
+    }
+
     ctx->reason = reason;
     ctx->recording = 0;
     ctx->may_store = 0;
@@ -383,6 +408,20 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
     llm_answer_info_t  info;
 
     reason = ngx_http_llm_cache_complete(ctx, &info);
+
+    if (ctx->observed) {
+
+        if (reason == LLM_REASON_NONE) {
+            reason = ngx_http_llm_cache_observe_store(ctx, &info);
+        }
+
+        if (reason != LLM_REASON_NONE) {
+            ngx_http_llm_cache_refuse(ctx, reason);
+        }
+
+        ctx->recording = 0;
+        return;
+    }
 
     llm_record_encode(&ctx->record, head);
 

@@ -187,6 +187,23 @@ ngx_http_llm_cache_zone_chunk_size(size_t left)
 }
 
 
+size_t
+ngx_http_llm_cache_zone_footprint(size_t len)
+{
+    size_t  size, total;
+
+    total = sizeof(ngx_http_llm_cache_node_t);
+
+    while (len) {
+        size = ngx_http_llm_cache_zone_chunk_size(len);
+        total += size;
+        len -= ngx_min(len, size - sizeof(ngx_http_llm_cache_chunk_t));
+    }
+
+    return total;
+}
+
+
 /* replaces a last chunk that is mostly empty by fitting ones */
 
 static void

@@ -22,6 +22,7 @@
 #include "llm_purge.h"
 #include "llm_record.h"
 #include "ngx_http_llm_cache_memo.h"
+#include "ngx_http_llm_cache_observed.h"
 #include "ngx_http_llm_cache_redis_stat.h"
 #include "ngx_http_llm_cache_stat.h"
 #include "ngx_http_llm_cache_vectors.h"
@@ -101,6 +102,7 @@ struct ngx_http_llm_cache_zone_s {
     ngx_http_llm_cache_vectors_t  vectors;   /* the semantic tier's */
     ngx_array_t                 *embedders;  /* and these; NULL: none */
     ngx_http_llm_cache_stat_t   *stat;
+    ngx_http_llm_cache_observed_t  observed;
 
     /* told of records that come from elsewhere; or NULL */
     void                       (*restored)(ngx_http_llm_cache_zone_t *zone,
@@ -234,6 +236,10 @@ typedef struct {
     size_t                       free;
 } ngx_http_llm_cache_gauges_t;
 
+
+/* bytes that answers may take, and that a record of that length takes */
+size_t ngx_http_llm_cache_zone_capacity(ngx_http_llm_cache_zone_t *zone);
+size_t ngx_http_llm_cache_zone_footprint(size_t len);
 
 void ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
     ngx_http_llm_cache_gauges_t *gauges);

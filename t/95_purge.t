@@ -374,6 +374,8 @@ sub embed { return $nginx->post('/v1/embeddings', { model => 'vectors',
     input => [@_] }) }
 
 embed('first', 'second');
+is($nginx->get('/api/keys/' . embed('first')->header('X-LLM-Cache-Key'))
+    ->json->{dialect}, 'openai_embeddings', 'an input');
 embed('second', 'third');
 purged({ model => 'vectors', dry_run => json_true }, 3, 'three inputs');
 purged({ model => 'vectors' }, 3, 'they are gone');
