@@ -260,6 +260,7 @@ ngx_http_llm_cache_item_judge(ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t i)
                                      &table)
         != NGX_OK
         || rec.body_len > NGX_HTTP_LLM_CACHE_ITEM_MAX
+        || (table.holes && rec.prompt_tokens < 0)
         || (ctx->control.max_age != LLM_CONTROL_UNSET
             && now - (time_t) rec.created > ctx->control.max_age)
         || (rec.coding != LLM_CODING_IDENTITY

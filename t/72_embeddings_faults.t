@@ -196,6 +196,20 @@ for my $usage ({ cost => \'0.01' }, { completion_tokens => \'3' }) {
 }
 
 
+# of one input no more may be known than that it has tokens
+
+my %total = (mock => { body => '{"embeddings":[{"values":[1,2]}],'
+    . '"usageMetadata":{"totalTokenCount":4}}' });
+
+call('gemini', [$_], %total) for 'total 1', 'total 2';
+
+my $total = call('gemini', ['total 1', 'total 2'], mock => { body =>
+    '{"embeddings":[{"values":[1,2]},{"values":[1,2]}],'
+    . '"usageMetadata":{"totalTokenCount":8}}' });
+
+is($total->json->{usageMetadata}{totalTokenCount}, 8, 'a total of tokens');
+
+
 # what the upstream does not want to be stored
 
 for my $control ('no-store', 'private') {
