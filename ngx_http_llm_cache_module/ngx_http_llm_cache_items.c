@@ -796,6 +796,15 @@ ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
         items->stored = 1;
         ctx->stored = ngx_http_llm_cache_reply_stores(reply);
 
+        /* it need not be recorded as a whole */
+
+        ctx->prompt_tokens = llm_embeddings_cut_tokens(reply->cut);
+        ctx->record.msec = reply->record.msec;
+
+        if (!ctx->recording) {
+            ctx->reason = LLM_REASON_NONE;
+        }
+
         if (ngx_http_llm_cache_reply_store(reply) == NGX_AGAIN) {
             ngx_http_llm_cache_reply_store_later(reply);
             items->storing = reply;
