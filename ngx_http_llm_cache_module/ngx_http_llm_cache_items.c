@@ -10,6 +10,9 @@
 /* inputs that Redis is asked for at a time */
 #define NGX_HTTP_LLM_CACHE_ITEMS_REDIS   32
 
+/* ms: an exiting worker waits for timers, but not for posted events */
+#define NGX_HTTP_LLM_CACHE_ITEMS_STAY    60000
+
 /* seconds that a location whose answers were not understood goes without
    asking for equal inputs once */
 #define NGX_HTTP_LLM_CACHE_ITEMS_WHOLE   60
@@ -115,20 +118,43 @@ void
 ngx_http_llm_cache_items_later(ngx_http_llm_cache_items_t *items)
 {
     ngx_post_event(&items->event, &ngx_posted_next_events);
+    ngx_add_timer(&items->event, NGX_HTTP_LLM_CACHE_ITEMS_STAY);
+}
+
+
+void
+ngx_http_llm_cache_items_calm(ngx_http_llm_cache_items_t *items)
+{
+    ngx_event_t  *ev;
+
+    ev = &items->event;
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    ev->timedout = 0;
 }
 
 
 void
 ngx_http_llm_cache_items_handler(ngx_event_t *ev)
 {
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_llm_cache_ctx_t  *ctx;
 
     r = ev->data;
     c = r->connection;
+    ctx = ngx_http_llm_cache_get_ctx(r);
 
     ngx_http_set_log_request(c->log, r);
 
+    ngx_http_llm_cache_items_calm(ctx->items);
     ngx_http_llm_cache_items_wake(r);
     ngx_http_run_posted_requests(c);
 }
@@ -172,10 +198,6 @@ ngx_http_llm_cache_items_write(ngx_http_request_t *r)
 
     if (ctx->items->waiting) {
         ctx->items->handler = ngx_http_llm_cache_items_drained;
-        ngx_http_llm_cache_items_wake(r);
-
-    } else if (ctx->items->woken) {
-        ctx->items->woken = 0;
         ngx_http_llm_cache_items_wake(r);
     }
 }

@@ -137,7 +137,6 @@ struct ngx_http_llm_cache_items_s {
     unsigned                     failed:1;   /* and nothing is stored */
     unsigned                     stored:1;   /* the inputs are */
     unsigned                     waiting:1;  /* for the client to read */
-    unsigned                     woken:1;    /* by the subrequest's end */
 };
 
 
@@ -196,6 +195,8 @@ void ngx_http_llm_cache_items_handler(ngx_event_t *ev);
 void ngx_http_llm_cache_items_wake(ngx_http_request_t *r);
 /* the same in a round to come */
 void ngx_http_llm_cache_items_later(ngx_http_llm_cache_items_t *items);
+/* or not any more */
+void ngx_http_llm_cache_items_calm(ngx_http_llm_cache_items_t *items);
 
 /* reads a held record's head and table: NGX_OK, or NGX_DECLINED where it is
    none of an input */

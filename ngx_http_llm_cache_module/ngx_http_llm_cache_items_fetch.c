@@ -505,12 +505,7 @@ ngx_http_llm_cache_fetch_done(ngx_http_request_t *sr, void *data,
     }
 
     ctx = ngx_http_llm_cache_get_ctx(r);
-    ctx->items->woken = 1;
-
-    if (ngx_http_post_request(r, NULL) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "llm cache: no memory to go on with a request");
-    }
+    ngx_http_llm_cache_items_later(ctx->items);
 
     /* to nginx an error would be the end of the request itself */
 

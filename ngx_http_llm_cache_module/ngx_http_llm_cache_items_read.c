@@ -183,9 +183,7 @@ ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items)
         return;
     }
 
-    if (items->event.posted) {
-        ngx_delete_posted_event(&items->event);
-    }
+    ngx_http_llm_cache_items_calm(items);
 
     if (items->query) {
         ngx_http_llm_cache_redis_cancel(items->query);

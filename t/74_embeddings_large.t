@@ -128,6 +128,21 @@ is($slow->cache, 'HIT', 'a slow client');
 is($slow->body, $miss->body, 'a slow client: all of it');
 $client->close;
 
+# nginx reloads meanwhile: the old worker leaves when all of it is sent
+
+my $patient = $nginx->client;
+
+$patient->send($nginx->request_text(embed_call('openai', \@inputs, @LONG,
+    prefix => '/fast')));
+pause(0.3);
+ok($nginx->reload, 'reload');
+
+my $kept = $patient->response;
+
+is($kept->cache, 'HIT', 'reload: a hit');
+ok($kept->body eq $miss->body, 'reload: all of it');
+$patient->close;
+
 for (1 .. 3) {
     my $gone = $nginx->client;
 
