@@ -32,6 +32,7 @@
     _(OPT_IN, "opt_in")                                                       \
     _(KEY, "key")                                                             \
     _(NO_MEMORY, "no_memory")                                                 \
+    _(UNREAD, "unread")                                                       \
     /* the request was not answered from the cache by request */              \
     _(VERIFY, "verify")                                                       \
     _(CLIENT, "client")                                                       \
@@ -54,7 +55,8 @@
     _(ENTRY_SIZE, "entry_size")                                               \
     _(ZONE_FULL, "zone_full")                                                 \
     _(REDIRECTED, "redirected")                                               \
-    _(INPUTS, "inputs")
+    _(INPUTS, "inputs")                                                       \
+    _(PURGED, "purged")
 
 
 typedef enum {

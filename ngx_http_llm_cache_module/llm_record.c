@@ -1,3 +1,5 @@
+#include <openssl/evp.h>
+
 #include "llm_bytes.h"
 #include "llm_record.h"
 
@@ -20,9 +22,13 @@
 #define LLM_RECORD_AT_STATUS      82
 #define LLM_RECORD_AT_CODING      84
 #define LLM_RECORD_AT_ASK         85
+#define LLM_RECORD_AT_DIALECT     86
 #define LLM_RECORD_AT_PACKED_LEN  88
 #define LLM_RECORD_AT_CHECK       92
 #define LLM_RECORD_AT_MSEC        96
+#define LLM_RECORD_AT_NAMESPACE   100
+#define LLM_RECORD_AT_SCOPE       108
+#define LLM_RECORD_AT_MODEL       116
 
 #define LLM_RECORD_MAGIC          "LLMR"
 
@@ -69,6 +75,11 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
     llm_bytes_put(head + LLM_RECORD_AT_PACKED_LEN, 4, rec->packed_len);
     llm_bytes_put(head + LLM_RECORD_AT_CHECK, 4, rec->check);
     llm_bytes_put(head + LLM_RECORD_AT_MSEC, 4, rec->msec);
+    llm_bytes_put(head + LLM_RECORD_AT_DIALECT, 1, rec->dialect);
+
+    memcpy(head + LLM_RECORD_AT_NAMESPACE, rec->tags.ns, LLM_TAG_LEN);
+    memcpy(head + LLM_RECORD_AT_SCOPE, rec->tags.scope, LLM_TAG_LEN);
+    memcpy(head + LLM_RECORD_AT_MODEL, rec->tags.model, LLM_TAG_LEN);
 }
 
 
@@ -120,8 +131,14 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
                       llm_bytes_get(head + LLM_RECORD_AT_PACKED_LEN, 4);
     rec->check = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_CHECK, 4);
     rec->msec = (uint32_t) llm_bytes_get(head + LLM_RECORD_AT_MSEC, 4);
+    rec->dialect = (uint8_t) llm_bytes_get(head + LLM_RECORD_AT_DIALECT, 1);
+
+    memcpy(rec->tags.ns, head + LLM_RECORD_AT_NAMESPACE, LLM_TAG_LEN);
+    memcpy(rec->tags.scope, head + LLM_RECORD_AT_SCOPE, LLM_TAG_LEN);
+    memcpy(rec->tags.model, head + LLM_RECORD_AT_MODEL, LLM_TAG_LEN);
 
     if (rec->form < LLM_FORM_JSON || rec->form > LLM_FORM_NDJSON
+        || rec->dialect >= LLM_DIALECTS
         || rec->usage_start > rec->usage_end
         || rec->usage_end > rec->body_len
         || (rec->mark != LLM_RECORD_NO_MARK && rec->mark >= rec->body_len))
@@ -143,6 +160,22 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     default:
         return -1;
     }
+}
+
+
+int
+llm_record_tag(llm_str_t name, unsigned char *tag)
+{
+    unsigned       n;
+    unsigned char  digest[EVP_MAX_MD_SIZE];
+
+    if (EVP_Digest(name.data, name.len, digest, &n, EVP_sha256(), NULL) != 1) {
+        return -1;
+    }
+
+    memcpy(tag, digest, LLM_TAG_LEN);
+
+    return 0;
 }
 
 

@@ -16,8 +16,8 @@
 #include "llm_key.h"
 
 
-#define LLM_RECORD_VERSION  6
-#define LLM_RECORD_HEAD     100
+#define LLM_RECORD_VERSION  7
+#define LLM_RECORD_HEAD     124
 #define LLM_RECORD_NO_MARK  UINT32_MAX
 
 /* a byte of the head, and the bit of it that is rec->barred: it may be set in
@@ -27,6 +27,17 @@
 
 /* bytes before a value of the meta part */
 #define LLM_RECORD_META_HEAD  3
+
+#define LLM_TAG_LEN          8
+
+
+/* what records can be told by without their key: short digests */
+
+typedef struct {
+    unsigned char         ns[LLM_TAG_LEN];
+    unsigned char         scope[LLM_TAG_LEN];
+    unsigned char         model[LLM_TAG_LEN];
+} llm_tags_t;
 
 
 typedef struct {
@@ -49,6 +60,9 @@ typedef struct {
     uint8_t               coding;            /* llm_coding_e */
     uint8_t               ask;               /* LLM_ASK_*: how it was asked
                                                 for */
+    uint8_t               dialect;           /* llm_dialect_e */
+
+    llm_tags_t            tags;
 
     uint32_t              packed_len;        /* 0 where it is not packed */
     uint32_t              check;             /* llm_codec_check() of that */
@@ -74,8 +88,9 @@ typedef enum {
     LLM_META_QUESTION,                       /* that it answers */
     LLM_META_EMBEDDER,                       /* of the question, */
     LLM_META_VECTOR,                         /* which gave it this one */
-    LLM_META_INPUT                           /* an answer to one input: where
+    LLM_META_INPUT,                          /* an answer to one input: where
                                                 it has what; the first one */
+    LLM_META_NAMESPACE
 } llm_meta_e;
 
 
@@ -89,6 +104,10 @@ void llm_record_encode(const llm_record_t *rec, unsigned char *head);
  */
 
 int llm_record_decode(const unsigned char *head, llm_record_t *rec);
+
+/* the tag of a name: the first bytes of its SHA-256; 0, or -1 on failure */
+
+int llm_record_tag(llm_str_t name, unsigned char *tag);
 
 /* of all its bytes, with a packed body where it has one */
 

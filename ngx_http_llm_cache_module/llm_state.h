@@ -19,7 +19,7 @@
 #include "llm_sum.h"
 
 
-#define LLM_STATE_VERSION  1
+#define LLM_STATE_VERSION  2
 
 #define LLM_STATE_MAGIC    "LLMSTATE"
 #define LLM_STATE_HEAD     24

@@ -20,6 +20,7 @@
 #include "llm_embeddings.h"
 #include "llm_evict.h"
 #include "llm_fingerprint.h"
+#include "llm_gunzip.h"
 #include "llm_key.h"
 #include "llm_reason.h"
 #include "llm_price.h"
@@ -38,6 +39,7 @@
 #define NGX_HTTP_LLM_CACHE_OFF              0
 #define NGX_HTTP_LLM_CACHE_ON               1
 #define NGX_HTTP_LLM_CACHE_OPT_IN           2
+#define NGX_HTTP_LLM_CACHE_OBSERVE          3
 
 #define NGX_HTTP_LLM_CACHE_API_READ         1
 #define NGX_HTTP_LLM_CACHE_API_WRITE        2
@@ -162,6 +164,31 @@ typedef struct ngx_http_llm_cache_fetch_s  ngx_http_llm_cache_fetch_t;
 
 typedef struct ngx_http_llm_cache_work_s  ngx_http_llm_cache_work_t;
 
+/* what the cache would have done for a request, within one scope */
+
+typedef struct {
+    ngx_http_llm_cache_status_e  status;
+    ngx_http_llm_cache_observed_key_t     key;
+    ngx_http_llm_cache_observed_answer_t  answer;  /* of a hit */
+} ngx_http_llm_cache_observed_way_t;
+
+
+typedef struct {
+    ngx_http_llm_cache_observed_way_t  ways[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
+
+    llm_buf_t                    text;       /* of the body, as it comes */
+    llm_gunzip_t                *gunzip;     /* of a compressed answer */
+    size_t                       size;       /* of the record, but its body */
+    size_t                       body_len;
+
+    unsigned                     collecting:1;  /* the body */
+    unsigned                     looked:1;
+    unsigned                     late:1;     /* the answer was faster */
+    unsigned                     stores:1;   /* what was not there */
+    unsigned                     sound:1;    /* the answer passed the gate */
+} ngx_http_llm_cache_observation_t;
+
+
 /* see ngx_http_llm_cache_convert.c */
 
 typedef struct ngx_http_llm_cache_conversion_s
@@ -205,8 +232,13 @@ typedef struct {
     json_t                      *doc;        /* loaded on demand */
     ngx_http_llm_cache_work_t   *work;       /* what a thread reads, or has */
 
+    ngx_http_llm_cache_observation_t  *observed;  /* NULL: it is not */
+
     u_char                       key[LLM_KEY_LEN];
     u_char                       variant;    /* that the key is of */
+    ngx_str_t                    ns;         /* its namespace */
+    llm_tags_t                   tags;       /* of what the key is of */
+    ngx_uint_t                   purges;     /* of the zone, until then */
     ngx_http_llm_cache_semantic_t  *semantic; /* NULL: no question */
     ngx_http_llm_cache_embedding_t *embedding; /* that it waits for */
     ngx_http_llm_cache_verify_t *verify;     /* NULL: nothing is verified */
@@ -275,6 +307,7 @@ typedef struct {
     unsigned                     ready:1;    /* the body has been read */
     unsigned                     working:1;  /* a thread makes sense of it */
     unsigned                     has_key:1;
+    unsigned                     tagged:1;   /* the tags are complete */
     unsigned                     may_store:1;
     unsigned                     recording:1;
     unsigned                     stored:1;
@@ -333,6 +366,44 @@ ngx_uint_t ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx);
    where "fetch" tells that no record serves */
 ngx_int_t ngx_http_llm_cache_enter(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t fetch);
+/* the client's wishes, in the body and where they count in the headers */
+void ngx_http_llm_cache_read_controls(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* whether the request may be answered from the cache, or its answer stored */
+llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* whether the answer, once it comes, may be stored */
+void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* whether the client or the operator wants no stored answer */
+ngx_uint_t ngx_http_llm_cache_wants_fresh(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+
+/* ngx_http_llm_cache_observe.c */
+
+void ngx_http_llm_cache_observe_init(void);
+/* the request goes on; what can be told without its body has been */
+void ngx_http_llm_cache_observe(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+void ngx_http_llm_cache_observe_resume(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* the response begins */
+void ngx_http_llm_cache_observe_head(ngx_http_llm_cache_ctx_t *ctx);
+ngx_uint_t ngx_http_llm_cache_observe_unpacks(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* a record would begin with a head and a meta part of so many bytes */
+llm_reason_e ngx_http_llm_cache_observe_start(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t head);
+llm_reason_e ngx_http_llm_cache_observe_feed(ngx_http_llm_cache_ctx_t *ctx,
+    u_char *p, size_t len);
+llm_reason_e ngx_http_llm_cache_observe_store(ngx_http_llm_cache_ctx_t *ctx,
+    llm_answer_info_t *info);
+llm_reason_e ngx_http_llm_cache_observe_refused(ngx_http_llm_cache_ctx_t *ctx,
+    llm_reason_e reason);
+void ngx_http_llm_cache_observe_end(ngx_http_llm_cache_ctx_t *ctx);
+/* NONE where the request is not observed */
+ngx_http_llm_cache_status_e ngx_http_llm_cache_observed_status(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_observed_scope_e scope);
 
 /* ngx_http_llm_cache_request.c */
 
@@ -397,6 +468,10 @@ void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
 /* NGX_OK, NGX_DECLINED for an empty llm_cache_key, NGX_ERROR */
 ngx_int_t ngx_http_llm_cache_make_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* the same within a scope of that kind, for what is observed */
+ngx_int_t ngx_http_llm_cache_make_observed_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind,
+    ngx_http_llm_cache_observed_key_t *key);
 /* the key becomes one beside that of the record that was found */
 ngx_int_t ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx);
 /* the same without the body */
@@ -405,6 +480,9 @@ ngx_int_t ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
 /* the same without the question, of whose body this is the digest */
 ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition);
+
+/* completes ctx->tags */
+void ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx);
 
 /* ngx_http_llm_cache_embed.c */
 
@@ -825,6 +903,16 @@ ngx_http_llm_cache_streams(ngx_http_llm_cache_ctx_t *ctx)
 {
     return ctx->record.form != LLM_FORM_JSON
            && ctx->record.status == NGX_HTTP_OK;
+}
+
+
+/* whether the location serves from the cache, to some at least */
+
+static ngx_inline ngx_uint_t
+ngx_http_llm_cache_serving(ngx_http_llm_cache_loc_conf_t *conf)
+{
+    return conf->enable == NGX_HTTP_LLM_CACHE_ON
+           || conf->enable == NGX_HTTP_LLM_CACHE_OPT_IN;
 }
 
 

@@ -6,6 +6,13 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_http_llm_cache_series_t *ngx_http_llm_cache_series_of(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t create);
+static void ngx_http_llm_cache_account_observed(
+    ngx_http_llm_cache_ctx_t *ctx);
+static void ngx_http_llm_cache_account_way(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_observed_scope_e scope,
+    ngx_http_llm_cache_series_t *series);
 static ngx_uint_t ngx_http_llm_cache_saves(ngx_http_llm_cache_ctx_t *ctx);
 static uint64_t ngx_http_llm_cache_cost(ngx_http_llm_cache_ctx_t *ctx,
     int64_t prompt, int64_t completion);
@@ -13,8 +20,8 @@ static void ngx_http_llm_cache_account_reasons(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_stat_t *stat);
 static void ngx_http_llm_cache_account_hit(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_stat_t *stat);
-static void ngx_http_llm_cache_account_fetched(ngx_http_llm_cache_ctx_t *ctx,
-    ngx_http_llm_cache_series_t *series);
+static void ngx_http_llm_cache_spent(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_savings_t *spent);
 static void ngx_http_llm_cache_add_savings(ngx_http_llm_cache_sum_t *sum,
     ngx_http_llm_cache_savings_t *savings);
 
@@ -22,18 +29,22 @@ static void ngx_http_llm_cache_add_savings(ngx_http_llm_cache_sum_t *sum,
 ngx_int_t
 ngx_http_llm_cache_log_handler(ngx_http_request_t *r)
 {
-    ngx_str_t                      location;
     ngx_http_llm_cache_ctx_t      *ctx;
     ngx_http_llm_cache_stat_t     *stat;
     ngx_http_llm_cache_period_t   *period;
     ngx_http_llm_cache_series_t   *series;
-    ngx_http_llm_cache_savings_t   savings;
+    ngx_http_llm_cache_savings_t   spent, savings;
 
     if (r != r->main) {
         return NGX_OK;
     }
 
     ctx = ngx_http_llm_cache_get_ctx(r);
+
+    if (ctx && ctx->observed) {
+        ngx_http_llm_cache_account_observed(ctx);
+        return NGX_OK;
+    }
 
     if (ctx == NULL || ctx->conf == NULL
         || ctx->status == NGX_HTTP_LLM_CACHE_NONE)
@@ -43,18 +54,8 @@ ngx_http_llm_cache_log_handler(ngx_http_request_t *r)
 
     stat = ctx->conf->zone->stat;
 
-    /* a server may have no name */
-
-    location = ctx->conf->default_ns;
-
-    if (location.data[0] == ' ') {
-        location.data++;
-        location.len--;
-    }
-
-    series = ngx_http_llm_cache_stat_series(stat, &location, &ctx->model,
-                                            ngx_http_llm_cache_saves(ctx)
-                                            || ctx->stored);
+    series = ngx_http_llm_cache_series_of(ctx, ngx_http_llm_cache_saves(ctx)
+                                               || ctx->stored);
 
     ngx_http_llm_cache_count(&series->requests[ctx->status], 1);
 
@@ -72,10 +73,110 @@ ngx_http_llm_cache_log_handler(ngx_http_request_t *r)
         ngx_http_llm_cache_account_hit(ctx, stat);
 
     } else if (ctx->stored) {
-        ngx_http_llm_cache_account_fetched(ctx, series);
+        ngx_http_llm_cache_spent(ctx, &spent);
+        ngx_http_llm_cache_add_savings(&series->fetched, &spent);
     }
 
     return NGX_OK;
+}
+
+
+static ngx_http_llm_cache_series_t *
+ngx_http_llm_cache_series_of(ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t create)
+{
+    ngx_str_t  location;
+
+    location = ctx->conf->default_ns;
+
+    /* a server may have no name */
+
+    if (location.data[0] == ' ') {
+        location.data++;
+        location.len--;
+    }
+
+    return ngx_http_llm_cache_stat_series(ctx->conf->zone->stat, &location,
+                                          &ctx->model, create);
+}
+
+
+/* what the cache would have done, by each of the scopes */
+
+static void
+ngx_http_llm_cache_account_observed(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_uint_t                    i, create;
+    llm_reason_e                  bypass;
+    ngx_http_llm_cache_stat_t    *stat;
+    ngx_http_llm_cache_series_t  *series;
+
+    stat = ctx->conf->zone->stat;
+    create = ctx->observed->sound;
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; i++) {
+        create |= ctx->observed->ways[i].status == NGX_HTTP_LLM_CACHE_HIT;
+    }
+
+    series = ngx_http_llm_cache_series_of(ctx, create);
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; i++) {
+        ngx_http_llm_cache_account_way(ctx, i, series);
+    }
+
+    if (ngx_http_llm_cache_observed_status(ctx, 0)
+        == NGX_HTTP_LLM_CACHE_BYPASS)
+    {
+        bypass = ctx->bypass == LLM_REASON_NONE ? ctx->reason : ctx->bypass;
+        ngx_http_llm_cache_count(&stat->observed_bypass[bypass], 1);
+    }
+
+    if (ctx->reason > LLM_REASON_OPERATOR) {
+        ngx_http_llm_cache_count(&stat->observed_refused[ctx->reason], 1);
+    }
+}
+
+
+static void
+ngx_http_llm_cache_account_way(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_observed_scope_e scope,
+    ngx_http_llm_cache_series_t *series)
+{
+    ngx_http_llm_cache_status_e            status;
+    ngx_http_llm_cache_savings_t           savings;
+    ngx_http_llm_cache_observed_stat_t    *counts;
+    ngx_http_llm_cache_observed_answer_t  *answer;
+
+    counts = &series->observed[scope];
+    status = ngx_http_llm_cache_observed_status(ctx, scope);
+
+    ngx_http_llm_cache_count(&counts->requests[status], 1);
+
+    if (status == NGX_HTTP_LLM_CACHE_HIT) {
+
+        answer = &ctx->observed->ways[scope].answer;
+
+        savings.prompt_tokens = ngx_max(answer->prompt_tokens, 0);
+        savings.completion_tokens = ngx_max(answer->completion_tokens, 0);
+        savings.cost = ngx_http_llm_cache_cost(ctx, savings.prompt_tokens,
+                                               savings.completion_tokens);
+        savings.msec = answer->msec;
+
+        ngx_http_llm_cache_add_savings(&counts->saved, &savings);
+        return;
+    }
+
+    if (!ctx->observed->sound) {
+        return;
+    }
+
+    ngx_http_llm_cache_spent(ctx, &savings);
+
+    if (status == NGX_HTTP_LLM_CACHE_SHARED) {
+        ngx_http_llm_cache_add_savings(&counts->saved, &savings);
+
+    } else if (ctx->observed->stores) {
+        ngx_http_llm_cache_add_savings(&counts->fetched, &savings);
+    }
 }
 
 
@@ -175,20 +276,18 @@ ngx_http_llm_cache_account_hit(ngx_http_llm_cache_ctx_t *ctx,
 }
 
 
+/* for an answer that was fetched */
+
 static void
-ngx_http_llm_cache_account_fetched(ngx_http_llm_cache_ctx_t *ctx,
-    ngx_http_llm_cache_series_t *series)
+ngx_http_llm_cache_spent(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_savings_t *spent)
 {
-    ngx_http_llm_cache_savings_t  spent;
-
-    spent.prompt_tokens = ngx_max(ctx->prompt_tokens, 0)
-                          - ngx_max(ctx->saved_tokens, 0);
-    spent.completion_tokens = ngx_max(ctx->completion_tokens, 0);
-    spent.cost = ngx_http_llm_cache_cost(ctx, spent.prompt_tokens,
-                                         spent.completion_tokens);
-    spent.msec = ctx->record.msec;
-
-    ngx_http_llm_cache_add_savings(&series->fetched, &spent);
+    spent->prompt_tokens = ngx_max(ctx->prompt_tokens, 0)
+                           - ngx_max(ctx->saved_tokens, 0);
+    spent->completion_tokens = ngx_max(ctx->completion_tokens, 0);
+    spent->cost = ngx_http_llm_cache_cost(ctx, spent->prompt_tokens,
+                                          spent->completion_tokens);
+    spent->msec = ctx->record.msec;
 }
 
 

@@ -3,10 +3,16 @@
 
 typedef struct {
     ngx_str_t                    path;
+    ngx_uint_t                   methods;
+    unsigned                     begins:1;   /* the path goes on */
+    unsigned                     write:1;    /* it needs write=on */
     ngx_http_handler_pt          handler;
 } ngx_http_llm_cache_api_route_t;
 
 
+static ngx_int_t ngx_http_llm_cache_api_write(ngx_http_request_t *r,
+    ngx_http_llm_cache_api_route_t *route);
+static ngx_uint_t ngx_http_llm_cache_api_same_origin(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_root(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_status(ngx_http_request_t *r);
 static ngx_int_t ngx_http_llm_cache_api_get_metrics(ngx_http_request_t *r);
@@ -16,10 +22,21 @@ static ngx_int_t ngx_http_llm_cache_api_no_store(ngx_http_request_t *r);
 
 
 static ngx_http_llm_cache_api_route_t  ngx_http_llm_cache_api_routes[] = {
-    { ngx_string(""), ngx_http_llm_cache_api_get_root },
-    { ngx_string("/status"), ngx_http_llm_cache_api_get_status },
-    { ngx_string("/metrics"), ngx_http_llm_cache_api_get_metrics },
-    { ngx_null_string, NULL }
+    { ngx_string(""), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
+      ngx_http_llm_cache_api_get_root },
+    { ngx_string("/status"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
+      ngx_http_llm_cache_api_get_status },
+    { ngx_string("/metrics"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
+      ngx_http_llm_cache_api_get_metrics },
+    { ngx_string("/keys/"), NGX_HTTP_GET|NGX_HTTP_HEAD, 1, 0,
+      ngx_http_llm_cache_api_get_key },
+    { ngx_string("/keys/"), NGX_HTTP_DELETE, 1, 1,
+      ngx_http_llm_cache_api_delete_key },
+    { ngx_string("/purge"), NGX_HTTP_POST, 0, 1,
+      ngx_http_llm_cache_api_purge },
+    { ngx_string("/report"), NGX_HTTP_POST, 0, 1,
+      ngx_http_llm_cache_api_report },
+    { ngx_null_string, 0, 0, 0, NULL }
 };
 
 
@@ -27,6 +44,7 @@ ngx_int_t
 ngx_http_llm_cache_api_handler(ngx_http_request_t *r)
 {
     ngx_str_t                        path;
+    ngx_uint_t                       known;
     ngx_http_core_loc_conf_t        *clcf;
     ngx_http_llm_cache_api_route_t  *route;
 
@@ -46,24 +64,84 @@ ngx_http_llm_cache_api_handler(ngx_http_request_t *r)
         path.len = 0;
     }
 
+    known = 0;
+
     for (route = ngx_http_llm_cache_api_routes; route->handler; route++) {
 
-        if (route->path.len != path.len
-            || ngx_memcmp(route->path.data, path.data, path.len) != 0)
+        if (path.len < route->path.len
+            || (path.len > route->path.len && !route->begins)
+            || ngx_memcmp(route->path.data, path.data, route->path.len) != 0)
         {
             continue;
         }
 
-        if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-            return ngx_http_llm_cache_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                                "method not allowed");
-        }
+        known = 1;
 
-        return route->handler(r);
+        if (r->method & route->methods) {
+            return route->write ? ngx_http_llm_cache_api_write(r, route)
+                                : route->handler(r);
+        }
+    }
+
+    if (known) {
+        return ngx_http_llm_cache_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                                            "method not allowed");
     }
 
     return ngx_http_llm_cache_api_error(r, NGX_HTTP_NOT_FOUND,
                                         "no such endpoint");
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_api_write(ngx_http_request_t *r,
+    ngx_http_llm_cache_api_route_t *route)
+{
+    ngx_http_llm_cache_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
+
+    if (conf->api != NGX_HTTP_LLM_CACHE_API_WRITE) {
+        return ngx_http_llm_cache_api_error(r, NGX_HTTP_FORBIDDEN,
+                                   "this llm_cache_api is without write=on");
+    }
+
+    if (!ngx_http_llm_cache_api_same_origin(r)) {
+        return ngx_http_llm_cache_api_error(r, NGX_HTTP_FORBIDDEN,
+                                  "the request comes from another origin");
+    }
+
+    return route->handler(r);
+}
+
+
+/* a page of somebody else's must not purge by a visitor's browser */
+
+static ngx_uint_t
+ngx_http_llm_cache_api_same_origin(ngx_http_request_t *r)
+{
+    u_char           *p, *last;
+    ngx_str_t         host;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  name = ngx_string("origin");
+
+    h = ngx_http_llm_cache_find_header(r, &name);
+
+    if (h == NULL) {
+        return 1;
+    }
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    host = r->headers_in.host->value;
+    last = h->value.data + h->value.len;
+    p = ngx_strlcasestrn(h->value.data, last, (u_char *) "://", 3 - 1);
+
+    return p && (size_t) (last - p) == 3 + host.len
+           && ngx_strncasecmp(p + 3, host.data, host.len) == 0;
 }
 
 

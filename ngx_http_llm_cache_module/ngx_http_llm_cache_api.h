@@ -7,6 +7,7 @@
 #define _NGX_HTTP_LLM_CACHE_API_H_INCLUDED_
 
 
+#include "llm_purge.h"
 #include "ngx_http_llm_cache.h"
 
 
@@ -25,6 +26,28 @@ ngx_int_t ngx_http_llm_cache_api_error(ngx_http_request_t *r,
 /* the Redis that the zone's answers go to, NULL where there is none */
 ngx_http_llm_cache_redis_t *ngx_http_llm_cache_api_redis(
     ngx_http_request_t *r, ngx_http_llm_cache_zone_t *zone);
+
+/* ngx_http_llm_cache_api_keys.c */
+
+ngx_int_t ngx_http_llm_cache_api_get_key(ngx_http_request_t *r);
+
+/* NGX_OK: the key that the path ends with; NGX_DECLINED */
+ngx_int_t ngx_http_llm_cache_api_key(ngx_http_request_t *r, u_char *key);
+/* NGX_OK: the zone of that name, NULL for none; NGX_DECLINED: it is unknown */
+ngx_int_t ngx_http_llm_cache_api_zone(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_http_llm_cache_zone_t **zone);
+
+/* ngx_http_llm_cache_api_purge.c */
+
+ngx_int_t ngx_http_llm_cache_api_delete_key(ngx_http_request_t *r);
+ngx_int_t ngx_http_llm_cache_api_purge(ngx_http_request_t *r);
+/* what the body that was read says: NGX_OK, or NGX_DECLINED with the error */
+ngx_int_t ngx_http_llm_cache_api_read(ngx_http_request_t *r,
+    llm_purge_request_t *req);
+
+/* ngx_http_llm_cache_api_report.c */
+
+ngx_int_t ngx_http_llm_cache_api_report(ngx_http_request_t *r);
 
 /* ngx_http_llm_cache_api_json.c */
 

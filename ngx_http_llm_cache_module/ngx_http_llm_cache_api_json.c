@@ -16,6 +16,13 @@ static json_t *ngx_http_llm_cache_json_histograms(
     ngx_http_llm_cache_stat_t *stat);
 static json_t *ngx_http_llm_cache_json_histogram(
     ngx_http_llm_cache_stat_t *stat, ngx_http_llm_cache_histogram_e h);
+static json_t *ngx_http_llm_cache_json_observed(
+    ngx_http_llm_cache_zone_t *zone);
+static json_t *ngx_http_llm_cache_json_ways(
+    ngx_http_llm_cache_observed_stat_t *observed);
+static void ngx_http_llm_cache_json_room(json_t *object,
+    ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_observed_scope_e scope);
 static json_t *ngx_http_llm_cache_json_semantic(
     ngx_http_llm_cache_zone_t *zone);
 static json_t *ngx_http_llm_cache_json_redis(ngx_http_request_t *r,
@@ -46,6 +53,8 @@ ngx_http_llm_cache_api_status(ngx_http_request_t *r)
 
         zone = ngx_http_llm_cache_json_zone(zones[i]);
 
+        json_object_set_new(zone, "observed",
+                            ngx_http_llm_cache_json_observed(zones[i]));
         json_object_set_new(zone, "redis",
                             ngx_http_llm_cache_json_redis(r, zones[i]));
         json_object_set_new(zone, "semantic",
@@ -220,7 +229,7 @@ static json_t *
 ngx_http_llm_cache_json_series(ngx_http_llm_cache_stat_t *stat)
 {
     json_t                       *list;
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, observed;
     ngx_http_llm_cache_series_t  *series;
 
     list = json_array();
@@ -228,12 +237,13 @@ ngx_http_llm_cache_json_series(ngx_http_llm_cache_stat_t *stat)
     for (i = 0; i < NGX_HTTP_LLM_CACHE_SERIES; i++) {
 
         series = &stat->series[i];
+        observed = ngx_http_llm_cache_series_observed(series);
 
-        if (!ngx_http_llm_cache_series_used(series)) {
+        if (!observed && !ngx_http_llm_cache_series_used(series)) {
             continue;
         }
 
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:o}",
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                   "location",
                   ngx_http_llm_cache_json_string(series->location,
                                                  series->location_len),
@@ -243,7 +253,10 @@ ngx_http_llm_cache_json_series(ngx_http_llm_cache_stat_t *stat)
                   "requests",
                   ngx_http_llm_cache_json_requests(series->requests),
                   "saved", ngx_http_llm_cache_json_sum(&series->saved),
-                  "fetched", ngx_http_llm_cache_json_sum(&series->fetched)));
+                  "fetched", ngx_http_llm_cache_json_sum(&series->fetched),
+                  "observed",
+                  observed ? ngx_http_llm_cache_json_ways(series->observed)
+                           : json_null()));
     }
 
     return list;
@@ -335,6 +348,130 @@ ngx_http_llm_cache_json_histogram(ngx_http_llm_cache_stat_t *stat,
                      "count", (json_int_t) n,
                      "sum", (double) histogram->sum / unit,
                      "buckets", buckets);
+}
+
+
+/* null where nothing of the zone is or was observed */
+
+static json_t *
+ngx_http_llm_cache_json_observed(ngx_http_llm_cache_zone_t *zone)
+{
+    json_t                              *object, *scopes;
+    ngx_uint_t                           i, k, s, used;
+    ngx_http_llm_cache_stat_t           *stat;
+    ngx_http_llm_cache_observed_stat_t  *one, *all;
+    ngx_http_llm_cache_observed_stat_t
+                                  total[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
+
+    stat = zone->stat;
+    used = zone->observed.used;
+
+    ngx_memzero(total, sizeof(total));
+
+    for (i = 0; i < NGX_HTTP_LLM_CACHE_SERIES; i++) {
+
+        used |= ngx_http_llm_cache_series_observed(&stat->series[i]);
+
+        for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
+
+            one = &stat->series[i].observed[k];
+            all = &total[k];
+
+            for (s = 0; s < NGX_HTTP_LLM_CACHE_STATUS_MAX; s++) {
+                all->requests[s] += one->requests[s];
+            }
+
+            ngx_http_llm_cache_sum_add(&all->saved, &one->saved);
+            ngx_http_llm_cache_sum_add(&all->fetched, &one->fetched);
+        }
+    }
+
+    if (!used) {
+        return json_null();
+    }
+
+    object = ngx_http_llm_cache_json_ways(total);
+    scopes = json_object_get(object, "scopes");
+
+    json_object_set_new(object, "bypass",
+                     ngx_http_llm_cache_json_reasons(stat->observed_bypass));
+    json_object_set_new(object, "refused",
+                     ngx_http_llm_cache_json_reasons(stat->observed_refused));
+    json_object_set_new(object, "capacity_bytes",
+                        json_integer((json_int_t) zone->observed.capacity));
+
+    ngx_http_llm_cache_json_room(object, zone,
+                                 NGX_HTTP_LLM_CACHE_OBSERVED_LOCATION);
+
+    for (k = 1; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
+        ngx_http_llm_cache_json_room(
+                   json_object_get(scopes,
+                                   ngx_http_llm_cache_observed_scopes[k]),
+                   zone, k);
+    }
+
+    return object;
+}
+
+
+/* by the location's scope, and in "scopes" by others */
+
+static json_t *
+ngx_http_llm_cache_json_ways(ngx_http_llm_cache_observed_stat_t *observed)
+{
+    json_t      *way, *object, *scopes;
+    ngx_uint_t   k;
+
+    object = NULL;
+    scopes = json_object();
+
+    for (k = 0; k < NGX_HTTP_LLM_CACHE_OBSERVED_MAX; k++) {
+
+        way = json_pack("{s:o, s:o, s:o}",
+                        "requests",
+                        ngx_http_llm_cache_json_requests(observed[k].requests),
+                        "saved",
+                        ngx_http_llm_cache_json_sum(&observed[k].saved),
+                        "fetched",
+                        ngx_http_llm_cache_json_sum(&observed[k].fetched));
+
+        if (k == NGX_HTTP_LLM_CACHE_OBSERVED_LOCATION) {
+            object = way;
+
+        } else {
+            json_object_set_new(scopes, ngx_http_llm_cache_observed_scopes[k],
+                                way);
+        }
+    }
+
+    json_object_set_new(object, "scopes", scopes);
+
+    return object;
+}
+
+
+static void
+ngx_http_llm_cache_json_room(json_t *object, ngx_http_llm_cache_zone_t *zone,
+    ngx_http_llm_cache_observed_scope_e scope)
+{
+    ngx_http_llm_cache_observed_gauges_t  gauges;
+
+    ngx_http_llm_cache_observed_gauges(&zone->observed, scope, &gauges);
+
+    json_object_set_new(object, "entries",
+                  json_pack("{s:I, s:I}",
+                            "held", (json_int_t) gauges.entries,
+                            "evicted", (json_int_t) gauges.evicted_entries));
+    json_object_set_new(object, "memory_bytes",
+                  json_pack("{s:I, s:I}",
+                            "held", (json_int_t) gauges.bytes,
+                            "evicted", (json_int_t) gauges.evicted_bytes));
+    json_object_set_new(object, "evictions",
+                  json_integer((json_int_t)
+                               zone->stat->observed_evicted[scope]));
+    json_object_set_new(object, "lost_hits",
+                  json_integer((json_int_t)
+                               zone->stat->observed_lost[scope]));
 }
 
 

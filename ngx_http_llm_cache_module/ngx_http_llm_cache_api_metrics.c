@@ -5,37 +5,12 @@
  */
 
 
-#include "ngx_http_llm_cache_api.h"
-
-
-typedef struct ngx_http_llm_cache_metrics_s  ngx_http_llm_cache_metrics_t;
-
-struct ngx_http_llm_cache_metrics_s {
-    ngx_http_request_t          *request;
-    llm_buf_t                   *buf;
-    ngx_uint_t                   openmetrics;
-    ngx_uint_t                   failed;     /* memory ran out */
-
-    const char                  *name;       /* of the family at hand */
-    ngx_http_llm_cache_zone_t   *zone;
-};
-
-
-typedef struct {
-    const char                  *name;       /* without "_total" */
-    const char                  *type;
-    const char                  *help;
-    void                       (*handler)(ngx_http_llm_cache_metrics_t *m,
-                                          uintptr_t data);
-    uintptr_t                    data;       /* what is told of a zone */
-} ngx_http_llm_cache_family_t;
+#include "ngx_http_llm_cache_metrics.h"
 
 
 static void ngx_http_llm_cache_metric_requests(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_hits(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data);
-static void ngx_http_llm_cache_metric_reasons(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_counter(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
@@ -64,8 +39,6 @@ static void ngx_http_llm_cache_metric_guards(ngx_http_llm_cache_metrics_t *m,
 static void ngx_http_llm_cache_metric_semantic_counter(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 
-static void ngx_http_llm_cache_metric_family(ngx_http_llm_cache_metrics_t *m,
-    const ngx_http_llm_cache_family_t *family);
 static void ngx_http_llm_cache_metric_redis(ngx_http_llm_cache_metrics_t *m);
 static void ngx_http_llm_cache_metric_semantic(
     ngx_http_llm_cache_metrics_t *m);
@@ -78,16 +51,8 @@ static void ngx_http_llm_cache_metric_histogram(
     ngx_http_llm_cache_metrics_t *m, ngx_http_llm_cache_histogram_e h,
     const char *tier);
 
-static void ngx_http_llm_cache_metric_begin(ngx_http_llm_cache_metrics_t *m,
-    const char *suffix);
-static void ngx_http_llm_cache_metric_label(ngx_http_llm_cache_metrics_t *m,
-    const char *name, const u_char *data, size_t len);
-static void ngx_http_llm_cache_metric_word(ngx_http_llm_cache_metrics_t *m,
-    const char *name, const char *word);
 static void ngx_http_llm_cache_metric_escaped(
     ngx_http_llm_cache_metrics_t *m, const u_char *data, size_t len);
-static void ngx_http_llm_cache_metric_end(ngx_http_llm_cache_metrics_t *m,
-    uint64_t n, uint64_t unit);
 static u_char *ngx_http_llm_cache_metric_number(u_char *p, uint64_t n,
     uint64_t unit);
 static void ngx_http_llm_cache_metric_text(ngx_http_llm_cache_metrics_t *m,
@@ -95,9 +60,6 @@ static void ngx_http_llm_cache_metric_text(ngx_http_llm_cache_metrics_t *m,
 static void ngx_http_llm_cache_metric_add(ngx_http_llm_cache_metrics_t *m,
     const void *data, size_t len);
 
-
-#define NGX_HTTP_LLM_CACHE_STAT(member)                                       \
-    offsetof(ngx_http_llm_cache_stat_t, member)
 
 #define NGX_HTTP_LLM_CACHE_IN_SERIES(member)                                  \
     offsetof(ngx_http_llm_cache_series_t, member)
@@ -229,6 +191,7 @@ ngx_http_llm_cache_api_metrics(ngx_http_request_t *r, ngx_uint_t openmetrics,
         ngx_http_llm_cache_metric_family(&m, &ngx_http_llm_cache_families[i]);
     }
 
+    ngx_http_llm_cache_metric_observed(&m);
     ngx_http_llm_cache_metric_redis(&m);
     ngx_http_llm_cache_metric_semantic(&m);
 
@@ -240,7 +203,7 @@ ngx_http_llm_cache_api_metrics(ngx_http_request_t *r, ngx_uint_t openmetrics,
 }
 
 
-static void
+void
 ngx_http_llm_cache_metric_family(ngx_http_llm_cache_metrics_t *m,
     const ngx_http_llm_cache_family_t *family)
 {
@@ -312,9 +275,7 @@ ngx_http_llm_cache_metric_hits(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* those that there were */
-
-static void
+void
 ngx_http_llm_cache_metric_reasons(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data)
 {
@@ -389,20 +350,28 @@ ngx_http_llm_cache_metric_series(ngx_http_llm_cache_metrics_t *m,
 
         series = &m->zone->stat->series[i];
 
-        if (!ngx_http_llm_cache_series_used(series)) {
-            continue;
+        if (ngx_http_llm_cache_series_used(series)) {
+            ngx_http_llm_cache_metric_sample(m, series, NULL, label, value,
+                               *(ngx_atomic_t *) ((char *) series + offset),
+                               unit);
         }
-
-        ngx_http_llm_cache_metric_begin(m, "_total");
-        ngx_http_llm_cache_metric_label(m, "location", series->location,
-                                        series->location_len);
-        ngx_http_llm_cache_metric_label(m, "model", series->model,
-                                        series->model_len);
-        ngx_http_llm_cache_metric_word(m, label, value);
-        ngx_http_llm_cache_metric_end(m,
-                            *(ngx_atomic_t *) ((char *) series + offset),
-                            unit);
     }
+}
+
+
+void
+ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
+    ngx_http_llm_cache_series_t *series, const char *scope, const char *label,
+    const char *value, ngx_atomic_uint_t n, uint64_t unit)
+{
+    ngx_http_llm_cache_metric_begin(m, "_total");
+    ngx_http_llm_cache_metric_label(m, "location", series->location,
+                                    series->location_len);
+    ngx_http_llm_cache_metric_label(m, "model", series->model,
+                                    series->model_len);
+    ngx_http_llm_cache_metric_word(m, "scope", scope);
+    ngx_http_llm_cache_metric_word(m, label, value);
+    ngx_http_llm_cache_metric_end(m, n, unit);
 }
 
 
@@ -662,7 +631,7 @@ ngx_http_llm_cache_metric_redis_counter(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-static void
+void
 ngx_http_llm_cache_metric_begin(ngx_http_llm_cache_metrics_t *m,
     const char *suffix)
 {
@@ -675,7 +644,7 @@ ngx_http_llm_cache_metric_begin(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-static void
+void
 ngx_http_llm_cache_metric_label(ngx_http_llm_cache_metrics_t *m,
     const char *name, const u_char *data, size_t len)
 {
@@ -687,9 +656,7 @@ ngx_http_llm_cache_metric_label(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* no label for NULL */
-
-static void
+void
 ngx_http_llm_cache_metric_word(ngx_http_llm_cache_metrics_t *m,
     const char *name, const char *word)
 {
@@ -729,9 +696,7 @@ ngx_http_llm_cache_metric_escaped(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* the sample's value, n parts of a unit of so many */
-
-static void
+void
 ngx_http_llm_cache_metric_end(ngx_http_llm_cache_metrics_t *m, uint64_t n,
     uint64_t unit)
 {
@@ -757,13 +722,11 @@ ngx_http_llm_cache_metric_number(u_char *p, uint64_t n, uint64_t unit)
         return p;
     }
 
-    *p++ = '.';
+    p = ngx_sprintf(p, ".%09uL", rest * (1000000000 / unit));
 
-    do {
-        rest *= 10;
-        *p++ = (u_char) ('0' + rest / unit);
-        rest %= unit;
-    } while (rest);
+    while (p[-1] == '0') {
+        p--;
+    }
 
     return p;
 }

@@ -7,6 +7,8 @@
 #define NGX_HTTP_LLM_CACHE_MEMO_STREAM     0x08
 
 
+static llm_reason_e ngx_http_llm_cache_text(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *text, ngx_uint_t *copied);
 static ngx_int_t ngx_http_llm_cache_copy_body(ngx_http_request_t *r,
     u_char *p);
 static ngx_int_t ngx_http_llm_cache_fingerprint(
@@ -48,8 +50,7 @@ ngx_http_llm_cache_read_body(ngx_http_request_t *r,
 
     ngx_memzero(&work, sizeof(ngx_http_llm_cache_work_t));
 
-    ctx->reason = ngx_http_llm_cache_gather(r, ctx->conf->max_body,
-                                            &work.text, &work.copied);
+    ctx->reason = ngx_http_llm_cache_text(r, ctx, &work.text, &work.copied);
 
     if (ctx->reason != LLM_REASON_NONE) {
         ngx_http_llm_cache_work_done(r, &work);
@@ -85,6 +86,27 @@ ngx_http_llm_cache_read_body(ngx_http_request_t *r,
     ctx->reason = ngx_http_llm_cache_learnt(r, ctx, &work);
 
     return NGX_OK;
+}
+
+
+/* what is observed may not be read when all of it is there: it was copied */
+
+static llm_reason_e
+ngx_http_llm_cache_text(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_str_t *text, ngx_uint_t *copied)
+{
+    *copied = 0;
+
+    if (ctx->observed && ctx->observed->text.len) {
+        text->data = ctx->observed->text.data;
+        text->len = ctx->observed->text.len;
+
+        return LLM_REASON_NONE;
+    }
+
+    return ctx->ready ? ngx_http_llm_cache_gather(r, ctx->conf->max_body,
+                                                  text, copied)
+                      : LLM_REASON_NO_BODY;
 }
 
 
@@ -152,9 +174,16 @@ ngx_http_llm_cache_take(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     if (ngx_http_llm_cache_copy_string(r->pool, &ctx->client_ns,
                                        body->control.ns.data,
                                        body->control.ns.len)
-        != NGX_OK
-        || ngx_http_llm_cache_strip(r, &work->text, body) != NGX_OK)
+        != NGX_OK)
     {
+        return LLM_REASON_NO_MEMORY;
+    }
+
+    if (ctx->observed) {
+        return LLM_REASON_NONE;
+    }
+
+    if (ngx_http_llm_cache_strip(r, &work->text, body) != NGX_OK) {
         return LLM_REASON_NO_MEMORY;
     }
 
@@ -477,12 +506,7 @@ ngx_http_llm_cache_load(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
         return LLM_REASON_NONE;
     }
 
-    if (!ctx->ready) {
-        return LLM_REASON_NO_BODY;
-    }
-
-    reason = ngx_http_llm_cache_gather(r, ctx->conf->max_body, &text,
-                                       &copied);
+    reason = ngx_http_llm_cache_text(r, ctx, &text, &copied);
 
     if (reason == LLM_REASON_NONE) {
         reason = llm_json_load(text.data, text.len, &ctx->doc);

@@ -21,6 +21,8 @@
 #endif
 
 
+static char *ngx_http_llm_cache_turn_on(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *conf);
 static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *prev,
     ngx_http_llm_cache_loc_conf_t *conf);
@@ -197,19 +199,34 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
 
-    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF) {
-
-        ngx_http_llm_cache_body_buffer(cf, conf);
-
-        if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
-            || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK
-            || ngx_http_llm_cache_use_redis(cf, conf) != NGX_CONF_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
+    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
+        && ngx_http_llm_cache_turn_on(cf, conf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     return ngx_http_llm_cache_semantic_merge(cf, prev, conf);
+}
+
+
+static char *
+ngx_http_llm_cache_turn_on(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *conf)
+{
+    if (ngx_http_llm_cache_default_ns(cf, conf) != NGX_CONF_OK
+        || ngx_http_llm_cache_find_zone(cf, conf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->enable == NGX_HTTP_LLM_CACHE_OBSERVE) {
+        conf->zone->observed.used = 1;
+        return NGX_CONF_OK;
+    }
+
+    ngx_http_llm_cache_body_buffer(cf, conf);
+
+    return ngx_http_llm_cache_use_redis(cf, conf);
 }
 
 
@@ -262,7 +279,7 @@ ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_conf_merge_value(conf->by_input, prev->by_input, 1);
     ngx_conf_merge_uint_value(conf->stream_rate, prev->stream_rate, 0);
 
-    if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
+    if (ngx_http_llm_cache_serving(conf)
         && conf->background_update
         && !(conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING))
     {

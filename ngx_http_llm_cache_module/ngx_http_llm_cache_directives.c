@@ -296,6 +296,9 @@ ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     } else if (ngx_strcmp(value[1].data, "opt_in") == 0) {
         lcf->enable = NGX_HTTP_LLM_CACHE_OPT_IN;
 
+    } else if (ngx_strcmp(value[1].data, "observe") == 0) {
+        lcf->enable = NGX_HTTP_LLM_CACHE_OBSERVE;
+
     } else if (ngx_strcmp(value[1].data, "off") == 0
                && cf->args->nelts == 2)
     {

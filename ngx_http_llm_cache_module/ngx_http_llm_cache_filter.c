@@ -85,6 +85,10 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
 
     ngx_http_llm_cache_restore_encodings(ctx);
 
+    if (ctx->observed) {
+        ngx_http_llm_cache_observe_head(ctx);
+    }
+
     if (!ctx->gone && ngx_http_llm_cache_fall_back(r, ctx) == NGX_ERROR) {
         return NGX_ERROR;
     }
@@ -280,7 +284,8 @@ ngx_http_llm_cache_gate_head(ngx_http_request_t *r,
     }
 
     if (r->headers_out.content_encoding
-        && r->headers_out.content_encoding->value.len)
+        && r->headers_out.content_encoding->value.len
+        && !ngx_http_llm_cache_observe_unpacks(r, ctx))
     {
         return LLM_REASON_RESPONSE_ENCODING;
     }

@@ -177,7 +177,10 @@ ngx_http_llm_cache_flight_find(ngx_http_llm_cache_shard_t *shard,
 
     for ( /* void */ ; flight; flight = flight->next) {
         if (flight->kind == kind
-            && ngx_memcmp(flight->node->key, key, LLM_KEY_LEN) == 0)
+            && ngx_memcmp(flight->node->key, key, LLM_KEY_LEN) == 0
+            && !ngx_http_llm_cache_shard_purged(shard, flight->purges, key,
+                                                &flight->tags,
+                                                (uint64_t) ngx_time()))
         {
             return flight;
         }
@@ -250,6 +253,7 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
     flight->kind = (uint32_t) wish->kind;
     flight->state = NGX_HTTP_LLM_CACHE_FLYING;
     flight->parts = 1;
+    flight->purges = ngx_http_llm_cache_zone_purges(shard->zone);
 
     if (listed) {
         flight->listed = 1;
@@ -266,8 +270,24 @@ ngx_http_llm_cache_flight_lead(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_flight_succeed(wish, flight);
 
     w->last = &node->chunks;
+    w->purges = flight->purges;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_llm_cache_flight_tag(ngx_http_llm_cache_writer_t *w,
+    const llm_tags_t *tags)
+{
+    ngx_http_llm_cache_shard_t  *shard;
+
+    shard = w->hold.shard;
+
+    if (ngx_http_llm_cache_shard_lock(shard) == NGX_OK) {
+        w->hold.node->flight->tags = *tags;
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
 }
 
 

@@ -53,6 +53,8 @@ struct ngx_http_llm_cache_flight_s {
     uint32_t                     similar;    /* there was no need of it, as
                                                 this serves */
     ngx_http_llm_cache_found_t   found;
+    ngx_uint_t                   purges;     /* of the zone, before it began */
+    llm_tags_t                   tags;       /* of its record */
 
     /* read without the lock */
     volatile ngx_atomic_uint_t   state;
@@ -99,6 +101,10 @@ void ngx_http_llm_cache_flight_forsake(ngx_http_llm_cache_hold_t *hold);
 
 /* counts a flight that takes the place of a failed one */
 void ngx_http_llm_cache_flight_taken_over(ngx_http_llm_cache_writer_t *w);
+
+/* tells by what its record may be purged while it is being fetched */
+void ngx_http_llm_cache_flight_tag(ngx_http_llm_cache_writer_t *w,
+    const llm_tags_t *tags);
 
 /* what was appended until now may be read */
 void ngx_http_llm_cache_flight_publish(ngx_http_llm_cache_writer_t *w);

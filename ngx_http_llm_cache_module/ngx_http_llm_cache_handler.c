@@ -11,11 +11,7 @@ static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_decided(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_int_t rc);
-static void ngx_http_llm_cache_read_controls(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
-static llm_reason_e ngx_http_llm_cache_eligible(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -36,8 +32,6 @@ static ngx_int_t ngx_http_llm_cache_timed_find(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_find_similar(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_lookup_failed(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx);
-static void ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 
 
@@ -68,6 +62,10 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
         ngx_http_llm_cache_set_ctx(r, ctx);
 
+    } else if (ctx->observed && ctx->working) {
+        /* a thread has the body, the request does not wait for it */
+        return NGX_DECLINED;
+
     } else if (ctx->reading || ctx->working || ctx->following
                || ctx->querying || ctx->pacing || ctx->embedding
                || ctx->batching)
@@ -75,6 +73,10 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
+
+        if (ctx->observed) {
+            return NGX_DECLINED;
+        }
 
         if (ctx->embedded) {
             ctx->embedded = 0;
@@ -122,6 +124,11 @@ ngx_http_llm_cache_begin(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     ngx_int_t  rc;
 
     ctx->reason = ngx_http_llm_cache_preflight(r, ctx);
+
+    if (ctx->conf->enable == NGX_HTTP_LLM_CACHE_OBSERVE) {
+        ngx_http_llm_cache_observe(r, ctx);
+        return NGX_DECLINED;
+    }
 
     if (ctx->reason != LLM_REASON_NONE) {
         ctx->status = NGX_HTTP_LLM_CACHE_BYPASS;
@@ -332,9 +339,7 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 }
 
 
-/* those of the body and, where they count, those of the headers */
-
-static void
+void
 ngx_http_llm_cache_read_controls(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
@@ -382,9 +387,7 @@ ngx_http_llm_cache_opted_in(ngx_http_request_t *r,
 }
 
 
-/* whether the request may be answered from the cache, or its answer stored */
-
-static llm_reason_e
+llm_reason_e
 ngx_http_llm_cache_eligible(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
@@ -432,16 +435,8 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
     ngx_http_llm_cache_prepare_store(r, ctx);
     ngx_http_llm_cache_items_learnt(r, ctx);
 
-    if (ctx->control.no_cache || ctx->control.max_age == 0) {
-        ctx->by_request = 1;
-        ctx->reason = LLM_REASON_CLIENT;
-        ctx->bypass = LLM_REASON_CLIENT;
+    if (!ngx_http_llm_cache_wants_fresh(r, ctx)) {
 
-    } else if (ngx_http_test_predicates(r, ctx->conf->bypass) != NGX_OK) {
-        ctx->reason = LLM_REASON_OPERATOR;
-        ctx->bypass = LLM_REASON_OPERATOR;
-
-    } else {
         rc = ngx_http_llm_cache_items_lookup(r, ctx);
 
         if (rc != NGX_DECLINED) {
@@ -525,6 +520,27 @@ ngx_http_llm_cache_lookup_failed(ngx_http_request_t *r,
     ctx->reason = LLM_REASON_INPUTS;
 
     return ngx_http_llm_cache_forward(r, ctx);
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_wants_fresh(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->control.no_cache || ctx->control.max_age == 0) {
+        ctx->by_request = 1;
+        ctx->reason = LLM_REASON_CLIENT;
+        ctx->bypass = LLM_REASON_CLIENT;
+        return 1;
+    }
+
+    if (ngx_http_test_predicates(r, ctx->conf->bypass) != NGX_OK) {
+        ctx->reason = LLM_REASON_OPERATOR;
+        ctx->bypass = LLM_REASON_OPERATOR;
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -862,6 +878,11 @@ ngx_http_llm_cache_enter(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     } else {
         rc = ngx_http_llm_cache_flight_enter(conf->zone, &wish, &ctx->hold,
                                              &ctx->writer);
+
+        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+            ngx_http_llm_cache_tag(ctx);
+            ngx_http_llm_cache_flight_tag(&ctx->writer, &ctx->tags);
+        }
     }
 
     ngx_http_llm_cache_zone_release(&ctx->failed_hold);
@@ -895,9 +916,7 @@ ngx_http_llm_cache_serves(ngx_http_llm_cache_ctx_t *ctx)
 }
 
 
-/* whether the answer, once it comes, may be stored, and for how long */
-
-static void
+void
 ngx_http_llm_cache_prepare_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {

@@ -37,6 +37,7 @@ typedef struct {
     size_t                       len;
     off_t                        expected;   /* -1: not told */
     ngx_msec_t                   fetched_at;
+    ngx_uint_t                   purges;     /* of the zone, until then */
 
     ngx_uint_t                   n;          /* inputs */
     u_char                      *keys;

@@ -43,12 +43,17 @@ ngx_http_llm_cache_reply_create(ngx_http_request_t *r,
     reply->n = n;
     reply->expected = r->headers_out.content_length_n;
     reply->fetched_at = ctx->fetched_at;
+    reply->purges = ctx->purges;
 
     reply->record.prompt_tokens = -1;
     reply->record.completion_tokens = -1;
     reply->record.status = NGX_HTTP_OK;
     reply->record.form = LLM_FORM_JSON;
     reply->record.ask = ctx->ask.form;
+    reply->record.dialect = (uint8_t) ctx->route.dialect->id;
+
+    ngx_http_llm_cache_tag(ctx);
+    reply->record.tags = ctx->tags;
 
     /* what is not to be stored has no lifetime */
 
@@ -385,9 +390,10 @@ ngx_http_llm_cache_reply_write(ngx_http_llm_cache_reply_t *reply,
         return NGX_DECLINED;
     }
 
-    return ngx_http_llm_cache_zone_commit(&w, rec->key,
-                                          (time_t) rec->created,
-                                          (time_t) rec->expires,
+    /* the upstream was asked before */
+    w.purges = reply->purges;
+
+    return ngx_http_llm_cache_zone_commit(&w, rec,
                                           llm_evict_weight(rec->prompt_tokens,
                                                            -1, w.len));
 }

@@ -1,14 +1,16 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_purges.h"
 #include "llm_bytes.h"
 
 
 static ngx_int_t ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
-    u_char *digest);
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind, llm_key_part_e part,
+    const u_char *body, u_char *digest);
 static ngx_int_t ngx_http_llm_cache_choose_variant(
-    ngx_http_llm_cache_ctx_t *ctx);
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_observed_key_t *observed,
+    u_char *digest);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, u_char *digest);
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind, u_char *digest);
 static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
     ngx_str_t *names, llm_key_t *key);
 static void ngx_http_llm_cache_key_args(llm_str_t args, llm_key_t *key);
@@ -56,11 +58,14 @@ ngx_http_llm_cache_make_key(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, ctx->digest,
-                                      ctx->key);
+    ctx->purges = ngx_http_llm_cache_zone_purges(ctx->conf->zone);
+    ctx->tagged = 0;
+
+    rc = ngx_http_llm_cache_key_whole(r, ctx, ctx->conf->scope_kind,
+                                      LLM_KEY_BODY, ctx->digest, ctx->key);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_llm_cache_choose_variant(ctx);
+        rc = ngx_http_llm_cache_choose_variant(ctx, NULL, ctx->key);
     }
 
     ctx->has_key = (rc == NGX_OK);
@@ -73,7 +78,46 @@ ngx_int_t
 ngx_http_llm_cache_make_inputs_key(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *key)
 {
-    return ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_BODY, NULL, key);
+    return ngx_http_llm_cache_key_whole(r, ctx, ctx->conf->scope_kind,
+                                        LLM_KEY_BODY, NULL, key);
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_make_observed_key(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind,
+    ngx_http_llm_cache_observed_key_t *key)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_key_whole(r, ctx, scope_kind, LLM_KEY_BODY,
+                                      ctx->digest, key->key);
+
+    return rc == NGX_OK ? ngx_http_llm_cache_choose_variant(ctx, key, key->key)
+                        : rc;
+}
+
+
+void
+ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->tagged) {
+        return;
+    }
+
+    ctx->tagged = 1;
+
+    /* without memory for it the record is in no namespace, of no model */
+
+    if (llm_record_tag(ngx_http_llm_cache_view(&ctx->ns), ctx->tags.ns) != 0) {
+        ngx_memzero(ctx->tags.ns, LLM_TAG_LEN);
+    }
+
+    if (llm_record_tag(ngx_http_llm_cache_view(&ctx->model), ctx->tags.model)
+        != 0)
+    {
+        ngx_memzero(ctx->tags.model, LLM_TAG_LEN);
+    }
 }
 
 
@@ -83,21 +127,21 @@ ngx_int_t
 ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, const u_char *digest, u_char *partition)
 {
-    return ngx_http_llm_cache_key_whole(r, ctx, LLM_KEY_QUESTION, digest,
-                                        partition);
+    return ngx_http_llm_cache_key_whole(r, ctx, ctx->conf->scope_kind,
+                                        LLM_KEY_QUESTION, digest, partition);
 }
 
 
 static ngx_int_t
 ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
-    u_char *digest)
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind, llm_key_part_e part,
+    const u_char *body, u_char *digest)
 {
     u_char      scope[LLM_KEY_LEN], form;
     ngx_int_t   rc;
     llm_key_t  *key;
 
-    if (ngx_http_llm_cache_key_scope(r, ctx, scope) != NGX_OK) {
+    if (ngx_http_llm_cache_key_scope(r, ctx, scope_kind, scope) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -110,6 +154,8 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
 
     if (rc == NGX_OK) {
         form = ctx->ask.form;
+
+        ngx_memcpy(ctx->tags.scope, scope, LLM_TAG_LEN);
 
         llm_key_add(key, LLM_KEY_SCOPE, scope, LLM_KEY_LEN);
         llm_key_add(key, LLM_KEY_DIALECT, ctx->route.dialect->name.data,
@@ -144,19 +190,25 @@ ngx_http_llm_cache_key_whole(ngx_http_request_t *r,
  */
 
 static ngx_int_t
-ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
+ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_observed_key_t *observed, u_char *digest)
 {
-    llm_key_t  *key;
+    llm_key_t                  *key;
+    ngx_http_llm_cache_zone_t  *zone;
 
+    zone = ctx->conf->zone;
     ctx->variant = 0;
 
     if (ctx->conf->variants == 1 || ctx->ask.temperature == 0) {
         return NGX_OK;
     }
 
-    ctx->variant = (u_char) ngx_http_llm_cache_zone_turn(ctx->conf->zone,
-                                                         ctx->key,
-                                                         ctx->conf->variants);
+    ctx->variant = (u_char)
+                   (observed ? ngx_http_llm_cache_observed_turn(
+                                             &zone->observed, observed->scope,
+                                             digest, ctx->conf->variants)
+                             : ngx_http_llm_cache_zone_turn(zone, digest,
+                                                       ctx->conf->variants));
 
     if (ctx->variant == 0) {
         return NGX_OK;
@@ -167,10 +219,10 @@ ngx_http_llm_cache_choose_variant(ngx_http_llm_cache_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    llm_key_add(key, LLM_KEY_VARIANT, ctx->key, LLM_KEY_LEN);
+    llm_key_add(key, LLM_KEY_VARIANT, digest, LLM_KEY_LEN);
     llm_key_add(key, LLM_KEY_VARIANT, &ctx->variant, 1);
 
-    return llm_key_final(key, ctx->key) == 0 ? NGX_OK : NGX_ERROR;
+    return llm_key_final(key, digest) == 0 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -209,7 +261,7 @@ ngx_http_llm_cache_key_apart(ngx_http_llm_cache_ctx_t *ctx)
 
 static ngx_int_t
 ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
-    ngx_http_llm_cache_ctx_t *ctx, u_char *digest)
+    ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind, u_char *digest)
 {
     u_char      kind;
     llm_str_t   path, args;
@@ -218,7 +270,7 @@ ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
 
     ngx_str_null(&value);
 
-    if (ctx->conf->scope_kind == NGX_HTTP_LLM_CACHE_SCOPE_STRING
+    if (scope_kind == NGX_HTTP_LLM_CACHE_SCOPE_STRING
         && ngx_http_complex_value(r, ctx->conf->scope, &value) != NGX_OK)
     {
         return NGX_ERROR;
@@ -229,7 +281,7 @@ ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    kind = (u_char) ctx->conf->scope_kind;
+    kind = (u_char) scope_kind;
     llm_key_add(key, LLM_KEY_SCOPE, &kind, 1);
 
     if (kind == NGX_HTTP_LLM_CACHE_SCOPE_CREDENTIALS) {
@@ -334,6 +386,8 @@ ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
 
         kind = 'n';
     }
+
+    ctx->ns = value;
 
     llm_key_add(key, LLM_KEY_NAMESPACE, &kind, 1);
     llm_key_add(key, LLM_KEY_NAMESPACE, value.data, value.len);

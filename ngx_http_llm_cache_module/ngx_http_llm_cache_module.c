@@ -1,9 +1,12 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_purge.h"
 #include "ngx_http_llm_cache_holds.h"
 #include "ngx_http_llm_cache_state.h"
 
 
 static ngx_int_t ngx_http_llm_cache_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_llm_cache_init_observed(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone);
 static ngx_int_t ngx_http_llm_cache_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_llm_cache_init_process(ngx_cycle_t *cycle);
 static void ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle);
@@ -73,6 +76,10 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
         {
             return NGX_ERROR;
         }
+
+        if (ngx_http_llm_cache_init_observed(cf, zones[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -91,7 +98,31 @@ ngx_http_llm_cache_init(ngx_conf_t *cf)
 
     *h = ngx_http_llm_cache_log_handler;
 
+    ngx_http_llm_cache_observe_init();
+
     return ngx_http_llm_cache_filter_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_init_observed(ngx_conf_t *cf,
+    ngx_http_llm_cache_zone_t *zone)
+{
+    ngx_http_llm_cache_observed_t  *observed;
+
+    observed = &zone->observed;
+
+    if (!observed->used) {
+        return NGX_OK;
+    }
+
+    observed->inactive = zone->inactive;
+    observed->lru = zone->lru;
+    observed->stat = &zone->stat;
+
+    return ngx_http_llm_cache_observed_add(cf, observed, &zone->name,
+                                           zone->size)
+           == NGX_CONF_OK ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -138,6 +169,9 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->zones.nelts; i++) {
         ngx_http_llm_cache_zone_reap(zones[i], 1, cycle->log);
+
+        zones[i]->observed.capacity =
+                                  ngx_http_llm_cache_zone_capacity(zones[i]);
     }
 
     redises = mcf->redises.elts;
@@ -147,6 +181,8 @@ ngx_http_llm_cache_init_process(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
     }
+
+    ngx_http_llm_cache_purge_init(mcf);
 
     if (ngx_process == NGX_PROCESS_SINGLE) {
         ngx_http_llm_cache_state_init_single(cycle);
@@ -164,6 +200,7 @@ ngx_http_llm_cache_exit_process(ngx_cycle_t *cycle)
     ngx_http_llm_cache_redis_t     **redises;
     ngx_http_llm_cache_main_conf_t  *mcf;
 
+    ngx_http_llm_cache_purge_exit();
     ngx_http_llm_cache_pack_exit();
     ngx_http_llm_cache_redis_store_exit();
     ngx_http_llm_cache_reply_exit();

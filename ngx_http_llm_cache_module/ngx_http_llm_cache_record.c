@@ -5,6 +5,10 @@
 #define NGX_HTTP_LLM_CACHE_TABLE_MAX  (1024 * 1024)
 
 
+static llm_reason_e ngx_http_llm_cache_write_head(
+    ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
+static void ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t meta_len);
 static ngx_int_t ngx_http_llm_cache_reserve_table(
     ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta);
 static llm_reason_e ngx_http_llm_cache_record_buf(
@@ -32,10 +36,8 @@ llm_reason_e
 ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    size_t      expected;
-    ngx_int_t   rc;
-    llm_buf_t   meta;
-    u_char      head[LLM_RECORD_HEAD];
+    llm_buf_t     meta;
+    llm_reason_e  reason;
 
     ngx_memzero(&meta, sizeof(llm_buf_t));
 
@@ -56,27 +58,41 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
         }
     }
 
-    /* followers read the head before all of it is known */
+    ngx_http_llm_cache_begin_head(r, ctx, meta.len);
 
-    ngx_memzero(&ctx->record, sizeof(llm_record_t));
-    ngx_memcpy(ctx->record.key, ctx->key, LLM_KEY_LEN);
+    reason = ctx->observed
+             ? ngx_http_llm_cache_observe_start(r, ctx,
+                                                LLM_RECORD_HEAD + meta.len)
+             : ngx_http_llm_cache_write_head(ctx, &meta);
 
-    ctx->record.created = ngx_time();
-    ctx->record.expires = ctx->record.created;
-    ctx->record.prompt_tokens = -1;
-    ctx->record.completion_tokens = -1;
-    ctx->record.mark = LLM_RECORD_NO_MARK;
-    ctx->record.meta_len = (uint16_t) meta.len;
-    ctx->record.status = (uint16_t) r->headers_out.status;
-    ctx->record.form = (uint8_t) ctx->form;
-    ctx->record.ask = ctx->ask.form;
+    llm_buf_free(&meta);
+
+    if (reason != LLM_REASON_NONE) {
+        return reason;
+    }
+
+    ctx->received = 0;
+    ctx->recording = 1;
+
+    r->filter_need_in_memory = 1;
+
+    return LLM_REASON_NONE;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_write_head(ngx_http_llm_cache_ctx_t *ctx, llm_buf_t *meta)
+{
+    size_t     expected;
+    u_char     head[LLM_RECORD_HEAD];
+    ngx_int_t  rc;
 
     llm_record_encode(&ctx->record, head);
 
     expected = 0;
 
     if (ctx->expected >= 0) {
-        expected = LLM_RECORD_HEAD + meta.len + (size_t) ctx->expected;
+        expected = LLM_RECORD_HEAD + meta->len + (size_t) ctx->expected;
     }
 
     if (ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -86,6 +102,9 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     } else {
         rc = ngx_http_llm_cache_zone_create(ctx->conf->zone, ctx->key,
                                             expected, &ctx->writer);
+
+        /* the upstream was asked before */
+        ctx->writer.purges = ctx->purges;
     }
 
     if (rc == NGX_OK) {
@@ -94,21 +113,40 @@ ngx_http_llm_cache_start_record(ngx_http_request_t *r,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_llm_cache_zone_append(&ctx->writer, meta.data, meta.len);
+        rc = ngx_http_llm_cache_zone_append(&ctx->writer, meta->data,
+                                            meta->len);
     }
 
-    llm_buf_free(&meta);
+    return rc == NGX_OK ? LLM_REASON_NONE : LLM_REASON_ZONE_FULL;
+}
 
-    if (rc != NGX_OK) {
-        return LLM_REASON_ZONE_FULL;
-    }
 
-    ctx->received = 0;
-    ctx->recording = 1;
+/* followers read the head before all of it is known */
 
-    r->filter_need_in_memory = 1;
+static void
+ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, size_t meta_len)
+{
+    llm_record_t  *rec;
 
-    return LLM_REASON_NONE;
+    rec = &ctx->record;
+
+    ngx_memzero(rec, sizeof(llm_record_t));
+    ngx_memcpy(rec->key, ctx->key, LLM_KEY_LEN);
+
+    rec->created = ngx_time();
+    rec->expires = rec->created;
+    rec->prompt_tokens = -1;
+    rec->completion_tokens = -1;
+    rec->mark = LLM_RECORD_NO_MARK;
+    rec->meta_len = (uint16_t) meta_len;
+    rec->status = (uint16_t) r->headers_out.status;
+    rec->form = (uint8_t) ctx->form;
+    rec->ask = ctx->ask.form;
+    rec->dialect = (uint8_t) ctx->route.dialect->id;
+
+    ngx_http_llm_cache_tag(ctx);
+    rec->tags = ctx->tags;
 }
 
 
@@ -171,6 +209,9 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
         != 0
         || llm_record_add_meta(meta, LLM_META_MODEL,
                                ngx_http_llm_cache_view(&ctx->model))
+           != 0
+        || llm_record_add_meta(meta, LLM_META_NAMESPACE,
+                               ngx_http_llm_cache_view(&ctx->ns))
            != 0)
     {
         return NGX_ERROR;
@@ -261,6 +302,10 @@ ngx_http_llm_cache_record_buf(ngx_http_llm_cache_ctx_t *ctx, ngx_buf_t *b)
         return LLM_REASON_ENTRY_SIZE;
     }
 
+    if (ctx->observed) {
+        return ngx_http_llm_cache_observe_feed(ctx, b->pos, len);
+    }
+
     if (ctx->cut && llm_embeddings_cut_feed(ctx->cut, b->pos, len) != 0) {
         llm_embeddings_cut_free(ctx->cut);
         ctx->cut = NULL;
@@ -338,6 +383,10 @@ ngx_http_llm_cache_refuse(ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason)
                                       : NGX_HTTP_LLM_CACHE_ALONE);
     }
 
+    if (ctx->observed) {
+        reason = ngx_http_llm_cache_observe_refused(ctx, reason);
+    }
+
     ctx->reason = reason;
     ctx->recording = 0;
     ctx->may_store = 0;
@@ -359,6 +408,20 @@ ngx_http_llm_cache_finish_record(ngx_http_llm_cache_ctx_t *ctx)
     llm_answer_info_t  info;
 
     reason = ngx_http_llm_cache_complete(ctx, &info);
+
+    if (ctx->observed) {
+
+        if (reason == LLM_REASON_NONE) {
+            reason = ngx_http_llm_cache_observe_store(ctx, &info);
+        }
+
+        if (reason != LLM_REASON_NONE) {
+            ngx_http_llm_cache_refuse(ctx, reason);
+        }
+
+        ctx->recording = 0;
+        return;
+    }
 
     llm_record_encode(&ctx->record, head);
 
@@ -469,15 +532,14 @@ static llm_reason_e
 ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     llm_answer_info_t *info)
 {
-    if (ngx_http_llm_cache_zone_commit(&ctx->writer, ctx->key,
-                                       ctx->record.created,
-                                       ctx->record.expires,
-                                       llm_evict_weight(info->prompt_tokens,
+    ngx_int_t  rc;
+
+    rc = ngx_http_llm_cache_zone_commit(&ctx->writer, &ctx->record,
+                                        llm_evict_weight(info->prompt_tokens,
                                                      info->completion_tokens,
-                                                     ctx->writer.len))
-        != NGX_OK)
-    {
-        return LLM_REASON_ZONE_FULL;
+                                                         ctx->writer.len));
+    if (rc != NGX_OK) {
+        return rc == NGX_ABORT ? LLM_REASON_PURGED : LLM_REASON_ZONE_FULL;
     }
 
     ctx->stored = 1;

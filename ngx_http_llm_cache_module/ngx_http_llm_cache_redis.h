@@ -18,6 +18,7 @@
 #include <ngx_event.h>
 #include <ngx_event_connect.h>
 
+#include "llm_purge.h"
 #include "llm_redis_slots.h"
 #include "llm_redis_url.h"
 #include "llm_redis_value.h"
@@ -145,6 +146,7 @@ typedef struct {
     unsigned                          on:1;
     unsigned                          pubsub:1;  /* tracking is refused */
     unsigned                          warned:1;
+    unsigned                          deaf:1;    /* to purges */
 } ngx_http_llm_cache_redis_track_t;
 
 
@@ -190,6 +192,10 @@ struct ngx_http_llm_cache_redis_s {
     ngx_uint_t                        naddrs[LLM_REDIS_HOSTS];
     ngx_array_t                       zones;     /* of zone_t * */
 
+    /* another machine purges; set by who can */
+    void                            (*purge)(ngx_http_llm_cache_redis_t *redis,
+                                             const llm_purge_t *what);
+
     /* this process's own */
     ngx_str_t                         password;
     size_t                            max_value;
@@ -197,6 +203,7 @@ struct ngx_http_llm_cache_redis_s {
     ngx_http_llm_cache_redis_server_t **servers;
     ngx_uint_t                        n;
     uint16_t                         *slots;     /* a server's index + 1 */
+    ngx_uint_t                        maps;      /* how often they changed */
     ngx_event_t                       refresh;
     ngx_http_llm_cache_redis_conn_t   sentinel;
     ngx_uint_t                        asked;     /* sentinels in a row */
@@ -321,6 +328,10 @@ ngx_uint_t ngx_http_llm_cache_redis_trusts(ngx_http_llm_cache_redis_t *redis,
 ngx_atomic_t *ngx_http_llm_cache_redis_changes(
     ngx_http_llm_cache_zone_t *zone, const u_char *key);
 
+/* the channel on which machines tell each other what to purge */
+llm_str_t ngx_http_llm_cache_redis_purge_channel(
+    ngx_http_llm_cache_redis_t *redis, u_char *buf);
+
 /* tells the others, where Redis does not do it by itself */
 void ngx_http_llm_cache_redis_publish(ngx_http_llm_cache_redis_t *redis,
     llm_str_t key);
@@ -380,6 +391,9 @@ void ngx_http_llm_cache_redis_cancel(ngx_http_llm_cache_redis_batch_t *batch);
 
 llm_str_t ngx_http_llm_cache_redis_key(ngx_http_llm_cache_redis_t *redis,
     const u_char *key, u_char *buf);
+/* NGX_OK with the key that a name is of, or NGX_DECLINED */
+ngx_int_t ngx_http_llm_cache_redis_key_of(ngx_http_llm_cache_redis_t *redis,
+    llm_str_t name, u_char *key);
 llm_str_t ngx_http_llm_cache_redis_lease_key(
     ngx_http_llm_cache_redis_t *redis, const u_char *key, u_char *buf);
 

@@ -212,6 +212,7 @@ ngx_http_llm_cache_redis_follow_move(ngx_http_llm_cache_redis_call_t *call,
 
     if (kind == LLM_REDIS_MOVED) {
         call->redis->slots[move.slot] = (uint16_t) (server->index + 1);
+        call->redis->maps++;
         ngx_http_llm_cache_redis_remap(call->redis, 100);
 
     } else {
@@ -329,15 +330,19 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_redis_server_t *from, llm_reply_t *reply)
 {
     size_t                              k;
+    uint32_t                            before;
     long long                           left;
     ngx_uint_t                          i;
     ngx_http_llm_cache_redis_server_t  *server;
 
-    ngx_memzero(redis->slots, LLM_REDIS_SLOTS * sizeof(uint16_t));
-
     for (i = 0; i < redis->n; i++) {
         redis->servers[i]->master = 0;
     }
+
+    before = ngx_crc32_long((u_char *) redis->slots,
+                            LLM_REDIS_SLOTS * sizeof(uint16_t));
+
+    ngx_memzero(redis->slots, LLM_REDIS_SLOTS * sizeof(uint16_t));
 
     /* no slot is named twice */
 
@@ -346,6 +351,13 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
     for (k = 0; k < reply->n; k++) {
         ngx_http_llm_cache_redis_read_range(redis, from, reply->elements[k],
                                             &left);
+    }
+
+    if (ngx_crc32_long((u_char *) redis->slots,
+                       LLM_REDIS_SLOTS * sizeof(uint16_t))
+        != before)
+    {
+        redis->maps++;
     }
 
     for (i = 0; i < redis->n; i++) {

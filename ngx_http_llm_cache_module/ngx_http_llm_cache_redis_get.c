@@ -29,6 +29,27 @@ ngx_http_llm_cache_redis_key(ngx_http_llm_cache_redis_t *redis,
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_redis_key_of(ngx_http_llm_cache_redis_t *redis,
+    llm_str_t name, u_char *key)
+{
+    size_t  len;
+
+    len = redis->prefix.len;
+
+    if (name.len != len + 2 * LLM_KEY_LEN
+        || ngx_memcmp(name.data, redis->prefix.data, len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    name.data += len;
+    name.len -= len;
+
+    return llm_purge_hex(name, key, LLM_KEY_LEN) == 0 ? NGX_OK : NGX_DECLINED;
+}
+
+
 llm_str_t
 ngx_http_llm_cache_redis_lease_key(ngx_http_llm_cache_redis_t *redis,
     const u_char *key, u_char *buf)

@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache_pack.h"
+#include "ngx_http_llm_cache_purges.h"
 #include "ngx_http_llm_cache_redis.h"
 
 
@@ -20,6 +21,7 @@ typedef struct {
     time_t                       stale;
     uint32_t                     stamp;
     ngx_uint_t                   epoch;      /* when it was sent */
+    ngx_uint_t                   purges;     /* of the zone, until then */
     ngx_http_llm_cache_redis_call_t  *call;
 } ngx_http_llm_cache_redis_job_t;
 
@@ -45,6 +47,8 @@ static ngx_int_t ngx_http_llm_cache_redis_set(
     ngx_http_llm_cache_redis_job_t *job, llm_str_t *value, time_t expires);
 static void ngx_http_llm_cache_redis_restamp(
     ngx_http_llm_cache_redis_job_t *job, uint32_t stamp, ngx_uint_t epoch);
+static void ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key);
 static void ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply);
 
 
@@ -167,6 +171,8 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
     ngx_http_llm_cache_redis_stat_t  *stat;
 
     stat = ngx_http_llm_cache_zone_redis(job->zone);
+
+    job->purges = ngx_http_llm_cache_zone_purges(job->zone);
 
     if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold) != NGX_OK) {
         return 0;
@@ -309,6 +315,27 @@ ngx_http_llm_cache_redis_restamp(ngx_http_llm_cache_redis_job_t *job,
 
 
 static void
+ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key)
+{
+    u_char     buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
+    llm_str_t  words[2];
+
+    words[0] = ngx_http_llm_cache_redis_word("DEL");
+    words[1] = ngx_http_llm_cache_redis_key(redis, key, buf);
+
+    (void) ngx_http_llm_cache_redis_call(redis, words[1],
+                                         NGX_HTTP_LLM_CACHE_REDIS_STORE, 2,
+                                         words,
+                                         redis->timeout
+                                         * NGX_HTTP_LLM_CACHE_REDIS_PATIENCE,
+                                         NULL, NULL);
+
+    ngx_http_llm_cache_redis_publish(redis, words[1]);
+}
+
+
+static void
 ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
 {
     ngx_http_llm_cache_redis_job_t *job = data;
@@ -334,6 +361,13 @@ ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "llm cache: Redis did not store an answer: \"%*s\"",
                       ngx_min(reply->str.len, 128), reply->str.data);
+    }
+
+    if (job->purges != ngx_http_llm_cache_zone_purges(job->zone)) {
+
+        /* the purge may have passed by the value before it was there */
+
+        ngx_http_llm_cache_redis_delete(job->redis, job->key);
     }
 
     /* it may be in the memory of this machine only */

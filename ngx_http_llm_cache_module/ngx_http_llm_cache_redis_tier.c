@@ -352,8 +352,12 @@ ngx_http_llm_cache_redis_fill(ngx_http_llm_cache_ctx_t *ctx,
 
     } else if (ngx_http_llm_cache_zone_create(ctx->conf->zone, item->key,
                                               item->bytes.len, w)
-               != NGX_OK)
+               == NGX_OK)
     {
+        /* Redis was asked before */
+        w->purges = ctx->purges;
+
+    } else {
         return NGX_DECLINED;
     }
 
@@ -378,9 +382,7 @@ ngx_http_llm_cache_redis_fill(ngx_http_llm_cache_ctx_t *ctx,
         completion = rec->body_len / LLM_EVICT_TOKEN_BYTES;
     }
 
-    return ngx_http_llm_cache_zone_commit(w, item->key,
-                                          (time_t) rec->created,
-                                          (time_t) rec->expires,
+    return ngx_http_llm_cache_zone_commit(w, rec,
                                           llm_evict_weight(rec->prompt_tokens,
                                                            completion,
                                                            w->len));

@@ -36,6 +36,8 @@ static void ngx_http_llm_cache_redis_subscribe(
     ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_subscribed(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
+static void ngx_http_llm_cache_redis_listening(
+    ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_told(
     ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_untold(
@@ -224,6 +226,8 @@ static void
 ngx_http_llm_cache_redis_subscribed(ngx_http_llm_cache_redis_cmd_t *cmd,
     llm_reply_t *reply)
 {
+    u_char                              buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
+    llm_str_t                           words[2];
     ngx_http_llm_cache_redis_track_t   *track;
     ngx_http_llm_cache_redis_server_t  *server;
 
@@ -239,9 +243,41 @@ ngx_http_llm_cache_redis_subscribed(ngx_http_llm_cache_redis_cmd_t *cmd,
 
     ngx_http_llm_cache_redis_told(server);
 
+    words[0] = ngx_http_llm_cache_redis_word("SUBSCRIBE");
+    words[1] = ngx_http_llm_cache_redis_purge_channel(server->redis, buf);
+
+    (void) ngx_http_llm_cache_redis_say(&track->conn, 2, words,
+                                    ngx_http_llm_cache_redis_patience(server),
+                                        ngx_http_llm_cache_redis_listening,
+                                        server);
+
     track->backoff = NGX_HTTP_LLM_CACHE_REDIS_RETRY;
 
     ngx_add_timer(&track->timer, NGX_HTTP_LLM_CACHE_REDIS_PING);
+}
+
+
+static void
+ngx_http_llm_cache_redis_listening(ngx_http_llm_cache_redis_cmd_t *cmd,
+    llm_reply_t *reply)
+{
+    ngx_http_llm_cache_redis_track_t   *track;
+    ngx_http_llm_cache_redis_server_t  *server;
+
+    server = cmd->data;
+    track = &server->track;
+
+    if (llm_reply_is(reply, LLM_RESP_ERROR) && !track->deaf) {
+        track->deaf = 1;
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "llm cache: Redis at %V does not tell of purges "
+                      "(\"%*s\"): they reach here what is in Redis only",
+                      &track->conn.addr.name, ngx_min(reply->str.len, 128),
+                      reply->str.data);
+    }
+
+    llm_reply_free(reply);
 }
 
 
@@ -411,6 +447,19 @@ ngx_http_llm_cache_redis_channel(ngx_http_llm_cache_redis_t *redis,
 }
 
 
+llm_str_t
+ngx_http_llm_cache_redis_purge_channel(ngx_http_llm_cache_redis_t *redis,
+    u_char *buf)
+{
+    llm_str_t  channel;
+
+    channel.data = buf;
+    channel.len = ngx_sprintf(buf, "%Vpurge", &redis->prefix) - buf;
+
+    return channel;
+}
+
+
 void
 ngx_http_llm_cache_redis_publish(ngx_http_llm_cache_redis_t *redis,
     llm_str_t key)
@@ -446,11 +495,24 @@ ngx_http_llm_cache_redis_message(ngx_http_llm_cache_redis_conn_t *conn,
     llm_reply_t *reply)
 {
     size_t                              i;
+    u_char                              buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
+    llm_str_t                           name;
+    llm_purge_t                         purge;
     llm_reply_t                        *what;
     ngx_http_llm_cache_redis_server_t  *server;
 
+    name = ngx_http_llm_cache_redis_purge_channel(conn->redis, buf);
     server = conn->data;
     what = reply->elements[2];
+
+    if (llm_str_eq(reply->elements[1]->str, (char *) name.data, name.len)) {
+
+        if (conn->redis->purge && llm_purge_decode(what->str, &purge) == 0) {
+            conn->redis->purge(conn->redis, &purge);
+        }
+
+        return;
+    }
 
     switch (what->type) {
 
@@ -484,25 +546,12 @@ static void
 ngx_http_llm_cache_redis_changed(ngx_http_llm_cache_redis_t *redis,
     llm_str_t name)
 {
-    u_char                      key[LLM_KEY_LEN];
-    ngx_int_t                   n;
-    ngx_uint_t                  i;
+    u_char                       key[LLM_KEY_LEN];
+    ngx_uint_t                   i;
     ngx_http_llm_cache_zone_t  **zones;
 
-    if (name.len != redis->prefix.len + 2 * LLM_KEY_LEN
-        || ngx_memcmp(name.data, redis->prefix.data, redis->prefix.len) != 0)
-    {
+    if (ngx_http_llm_cache_redis_key_of(redis, name, key) != NGX_OK) {
         return;
-    }
-
-    for (i = 0; i < LLM_KEY_LEN; i++) {
-
-        n = ngx_hextoi((u_char *) name.data + redis->prefix.len + 2 * i, 2);
-        if (n == NGX_ERROR) {
-            return;
-        }
-
-        key[i] = (u_char) n;
     }
 
     ngx_http_llm_cache_redis_count(redis->stat, invalidations);

@@ -107,6 +107,7 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
     ngx_http_llm_cache_unfollow(ctx);
     ngx_http_llm_cache_redis_end(ctx);
     ngx_http_llm_cache_lead_end(ctx);
+    ngx_http_llm_cache_observe_end(ctx);
 
     ngx_http_llm_cache_zone_release(&ctx->hold);
     ngx_http_llm_cache_zone_release(&ctx->failed_hold);

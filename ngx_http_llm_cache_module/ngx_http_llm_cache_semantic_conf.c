@@ -318,7 +318,7 @@ ngx_http_llm_cache_semantic_merge(ngx_conf_t *cf,
         sc->timeout = psc->timeout;
     }
 
-    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF || !sc->enable) {
+    if (!ngx_http_llm_cache_serving(conf) || !sc->enable) {
         return NGX_CONF_OK;
     }
 

@@ -28,13 +28,13 @@ static ngx_http_llm_cache_memo_t *ngx_http_llm_cache_shard_memo(
     ngx_http_llm_cache_shard_t *shard);
 static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
     ngx_http_llm_cache_shard_t *shard);
+static void ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t **link, ngx_http_llm_cache_node_t *node);
 static void ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node);
 static ngx_http_llm_cache_node_t *ngx_http_llm_cache_shard_lowest(
     ngx_http_llm_cache_shard_t *shard);
 static ngx_uint_t ngx_http_llm_cache_shard_evict(
-    ngx_http_llm_cache_shard_t *shard);
-static ngx_uint_t ngx_http_llm_cache_shard_collect_step(
     ngx_http_llm_cache_shard_t *shard);
 
 
@@ -89,6 +89,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 {
     ngx_uint_t                         generation;
     ngx_http_llm_cache_slot_t         *slot;
+    ngx_http_llm_cache_purges_t        purges;
     ngx_http_llm_cache_redis_stat_t    redis;
     ngx_http_llm_cache_saved_state_t   state;
 
@@ -101,6 +102,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
     generation = shard->sh->generation;
     state = shard->sh->state;
     redis = shard->sh->redis;
+    purges = shard->sh->purges;
 
     ngx_slab_init(shard->pool);
 
@@ -112,6 +114,7 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
     shard->sh->generation = generation + 1;
     shard->sh->state = state;
     shard->sh->redis = redis;
+    shard->sh->purges = purges;
     shard->sh->busy = 1;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
@@ -166,6 +169,10 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
     }
 
     ngx_rbtree_init(&sh->ranks, &sh->sentinel, ngx_rbtree_insert_value);
+
+    for (n = 0; n < NGX_HTTP_LLM_CACHE_ERAS; n++) {
+        sh->graves[n] = &sh->sentinel;
+    }
 
     shard->sh = sh;
     shard->pool->data = sh;
@@ -362,8 +369,30 @@ ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
 }
 
 
+/* at most one node of the key is in the index, be it dead */
+
 ngx_http_llm_cache_node_t **
 ngx_http_llm_cache_shard_find(ngx_http_llm_cache_shard_t *shard,
+    const u_char *key)
+{
+    ngx_http_llm_cache_node_t  **link;
+
+    link = ngx_http_llm_cache_shard_locate(shard, key);
+
+    if (*link && ngx_http_llm_cache_shard_dead(shard, *link)) {
+        ngx_http_llm_cache_shard_unlink(shard, link);
+
+        while (*link) {
+            link = &(*link)->next;
+        }
+    }
+
+    return link;
+}
+
+
+ngx_http_llm_cache_node_t **
+ngx_http_llm_cache_shard_locate(ngx_http_llm_cache_shard_t *shard,
     const u_char *key)
 {
     uint64_t                     hash;
@@ -435,15 +464,26 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
         ngx_http_llm_cache_shard_unlink(shard, link);
     }
 
+    ngx_http_llm_cache_shard_put(shard, link, node);
+
+    node->frequency = 1;
+    shard->sh->changes++;
+
+    ngx_http_llm_cache_shard_rank(shard, node);
+}
+
+
+static void
+ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_node_t **link, ngx_http_llm_cache_node_t *node)
+{
     node->next = *link;
     *link = node;
 
     node->refs++;
-    node->frequency = 1;
-    shard->sh->nodes++;
-    shard->sh->changes++;
+    node->rank.data = (u_char) shard->sh->era;
 
-    ngx_http_llm_cache_shard_rank(shard, node);
+    shard->sh->nodes++;
 }
 
 
@@ -478,12 +518,8 @@ ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     }
 
     ngx_rbtree_insert(&sh->ranks, &node->rank);
+    ngx_http_llm_cache_shard_put(shard, link, node);
 
-    node->next = NULL;
-    *link = node;
-
-    node->refs++;
-    sh->nodes++;
     sh->changes++;
 
     return NGX_OK;
@@ -503,15 +539,10 @@ ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t  **link;
 
     rank = old->rank.key;
-    link = ngx_http_llm_cache_shard_find(shard, node->key);
+    link = ngx_http_llm_cache_shard_locate(shard, node->key);
 
     ngx_http_llm_cache_shard_unlink(shard, link);
-
-    node->next = *link;
-    *link = node;
-
-    node->refs++;
-    shard->sh->nodes++;
+    ngx_http_llm_cache_shard_put(shard, link, node);
 
     if (shard->zone->lru) {
         node->rank.key = rank;
@@ -534,8 +565,14 @@ ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     node = *link;
     *link = node->next;
 
-    ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
-    shard->sh->nodes--;
+    if (ngx_http_llm_cache_shard_dead(shard, node)) {
+        ngx_http_llm_cache_shard_exhume(shard, node);
+
+    } else {
+        ngx_rbtree_delete(&shard->sh->ranks, &node->rank);
+        shard->sh->nodes--;
+    }
+
     shard->sh->changes++;
 
     ngx_http_llm_cache_shard_unref(shard, node);
@@ -586,13 +623,15 @@ ngx_http_llm_cache_shard_lowest(ngx_http_llm_cache_shard_t *shard)
 }
 
 
-/* drops what was not used for long: a few at a time, from the low end */
+/* drops the dead and what was not used for long: a few at a time */
 
 void
 ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
 {
     ngx_uint_t                  i;
     ngx_http_llm_cache_node_t  *node;
+
+    (void) ngx_http_llm_cache_shard_bury(shard, 2);
 
     for (i = 0; i < 2; i++) {
 
@@ -606,15 +645,15 @@ ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard)
 
         ngx_http_llm_cache_count(&shard->zone->stat->inactive, 1);
         ngx_http_llm_cache_shard_unlink(shard,
-                            ngx_http_llm_cache_shard_find(shard, node->key));
+                         ngx_http_llm_cache_shard_locate(shard, node->key));
     }
 }
 
 
 /*
- * Evicts the record of the lowest priority.  A hit only counts: what was
- * asked for since it was ranked is ranked anew here, a few at a time.  0 when
- * there is nothing to evict.
+ * Drops a dead record, or evicts the one of the lowest priority.  A hit only
+ * counts: what was asked for since it was ranked is ranked anew here, a few at
+ * a time.  0 when there is nothing to evict.
  */
 
 static ngx_uint_t
@@ -622,6 +661,10 @@ ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
 {
     ngx_uint_t                  i;
     ngx_http_llm_cache_node_t  *node;
+
+    if (ngx_http_llm_cache_shard_bury(shard, 1)) {
+        return 1;
+    }
 
     node = ngx_http_llm_cache_shard_lowest(shard);
 
@@ -644,7 +687,7 @@ ngx_http_llm_cache_shard_evict(ngx_http_llm_cache_shard_t *shard)
     ngx_http_llm_cache_count(&shard->zone->stat->evicted, 1);
 
     ngx_http_llm_cache_shard_unlink(shard,
-                            ngx_http_llm_cache_shard_find(shard, node->key));
+                         ngx_http_llm_cache_shard_locate(shard, node->key));
 
     return 1;
 }
@@ -684,9 +727,7 @@ ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard, size_t size,
 }
 
 
-/* frees a bounded part of the garbage; 0 when there is none */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_llm_cache_shard_collect_step(ngx_http_llm_cache_shard_t *shard)
 {
     ngx_uint_t                   i;

@@ -12,10 +12,11 @@
 #include <ngx_core.h>
 
 #include "llm_evict.h"
+#include "ngx_http_llm_cache_purges.h"
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      8
+#define NGX_HTTP_LLM_CACHE_LAYOUT      9
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
@@ -47,6 +48,7 @@ struct ngx_http_llm_cache_slot_s {
 typedef struct {
     ngx_uint_t                   phase;      /* 0: it was never loaded */
     ngx_uint_t                   tries;      /* to load it */
+    ngx_atomic_t                 purged;     /* how often it was taken away */
 
     /* as it was written last, and the changes of the shards until then */
     ngx_uint_t                   changes;
@@ -65,6 +67,13 @@ struct ngx_http_llm_cache_sh_s {
     ngx_http_llm_cache_memo_t   *memo;       /* of the first shard */
     ngx_rbtree_t                 ranks;      /* lowest priority first */
     ngx_rbtree_node_t            sentinel;
+    ngx_uint_t                   nodes;      /* in it */
+
+    /* what all was purged with: nodes that are nobody's, by their era */
+    ngx_uint_t                   era;        /* of the index, the next ones' */
+    ngx_uint_t                   dead;       /* nodes in all of these */
+    ngx_rbtree_node_t           *graves[NGX_HTTP_LLM_CACHE_ERAS];
+
     uint64_t                     age;        /* of what was evicted last */
     ngx_http_llm_cache_node_t   *garbage;    /* without references */
     ngx_http_llm_cache_slot_t   *slots;      /* grows only */
@@ -76,8 +85,8 @@ struct ngx_http_llm_cache_sh_s {
 
     ngx_http_llm_cache_flight_t *flights[NGX_HTTP_LLM_CACHE_FLIGHTS];
     ngx_uint_t                   flying;
-    ngx_uint_t                   nodes;      /* in the index */
 
+    ngx_http_llm_cache_purges_t  purges;
     ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */
 
     ngx_uint_t                   changes;    /* of the index */
@@ -111,7 +120,11 @@ void ngx_http_llm_cache_shard_unref(ngx_http_llm_cache_shard_t *shard,
 /* as ngx_http_llm_cache_zone_get() */
 ngx_int_t ngx_http_llm_cache_shard_get(ngx_http_llm_cache_shard_t *shard,
     const u_char *key, time_t stale, ngx_http_llm_cache_hold_t *hold);
+/* the link to the key's node, or to where it would be */
 ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_find(
+    ngx_http_llm_cache_shard_t *shard, const u_char *key);
+/* the same where a dead node may be meant */
+ngx_http_llm_cache_node_t **ngx_http_llm_cache_shard_locate(
     ngx_http_llm_cache_shard_t *shard, const u_char *key);
 void ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node);
@@ -128,6 +141,9 @@ ngx_int_t ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
 void ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard);
 void *ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard,
     size_t size, ngx_uint_t *again);
+/* frees a bounded part of the garbage; 0 when there is none */
+ngx_uint_t ngx_http_llm_cache_shard_collect_step(
+    ngx_http_llm_cache_shard_t *shard);
 
 
 /* without it */

@@ -229,6 +229,10 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     refresh->background = 1;
     refresh->semantic = ctx->semantic;
     refresh->one_input = ctx->one_input;
+    refresh->ns = ctx->ns;
+    refresh->tags = ctx->tags;
+    refresh->tagged = ctx->tagged;
+    refresh->purges = ctx->purges;
 
     ngx_memcpy(refresh->key, ctx->key, LLM_KEY_LEN);
     refresh->fetched_at = ngx_current_msec;

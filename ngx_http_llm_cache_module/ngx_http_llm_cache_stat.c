@@ -1,7 +1,7 @@
 #include "ngx_http_llm_cache_stat.h"
 
 
-#define NGX_HTTP_LLM_CACHE_STAT_LAYOUT  2
+#define NGX_HTTP_LLM_CACHE_STAT_LAYOUT  3
 
 /* places that are looked at for a series */
 #define NGX_HTTP_LLM_CACHE_STAT_TRIES   16
@@ -27,6 +27,13 @@ static ngx_str_t  ngx_http_llm_cache_stat_other = ngx_string("other");
 
 const char  *ngx_http_llm_cache_tiers[NGX_HTTP_LLM_CACHE_TIER_MAX] = {
     "memory", "redis", "semantic", "flight"
+};
+
+
+const char
+    *ngx_http_llm_cache_observed_scopes[NGX_HTTP_LLM_CACHE_OBSERVED_MAX] =
+{
+    "location", "credentials", "shared"
 };
 
 
@@ -281,6 +288,24 @@ ngx_http_llm_cache_series_used(ngx_http_llm_cache_series_t *series)
 
     for (s = 0; series->named && s < NGX_HTTP_LLM_CACHE_STATUS_MAX; s++) {
         if (series->requests[s]) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_llm_cache_series_observed(ngx_http_llm_cache_series_t *series)
+{
+    ngx_uint_t                           s;
+    ngx_http_llm_cache_observed_stat_t  *observed;
+
+    observed = &series->observed[NGX_HTTP_LLM_CACHE_OBSERVED_LOCATION];
+
+    for (s = 0; series->named && s < NGX_HTTP_LLM_CACHE_STATUS_MAX; s++) {
+        if (observed->requests[s]) {
             return 1;
         }
     }

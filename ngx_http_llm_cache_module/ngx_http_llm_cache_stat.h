@@ -54,6 +54,16 @@ typedef enum {
 } ngx_http_llm_cache_tier_e;
 
 
+/* whose answers an observed request might share */
+
+typedef enum {
+    NGX_HTTP_LLM_CACHE_OBSERVED_LOCATION = 0,  /* as it is configured */
+    NGX_HTTP_LLM_CACHE_OBSERVED_CREDENTIALS,
+    NGX_HTTP_LLM_CACHE_OBSERVED_SHARED,
+    NGX_HTTP_LLM_CACHE_OBSERVED_MAX
+} ngx_http_llm_cache_observed_scope_e;
+
+
 /* times are in microseconds, ages and lifetimes in seconds */
 
 typedef enum {
@@ -83,6 +93,15 @@ typedef struct {
 } ngx_http_llm_cache_sum_t;
 
 
+/* what llm_cache on would have given, within one scope */
+
+typedef struct {
+    ngx_atomic_t                 requests[NGX_HTTP_LLM_CACHE_STATUS_MAX];
+    ngx_http_llm_cache_sum_t     saved;
+    ngx_http_llm_cache_sum_t     fetched;
+} ngx_http_llm_cache_observed_stat_t;
+
+
 typedef struct {
     ngx_atomic_t                 id;         /* of its names; 0: free */
     ngx_atomic_t                 named;      /* they can be read */
@@ -94,6 +113,9 @@ typedef struct {
     ngx_atomic_t                 requests[NGX_HTTP_LLM_CACHE_STATUS_MAX];
     ngx_http_llm_cache_sum_t     saved;
     ngx_http_llm_cache_sum_t     fetched;    /* and stored */
+
+    ngx_http_llm_cache_observed_stat_t
+                          observed[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
 } ngx_http_llm_cache_series_t;
 
 
@@ -122,6 +144,13 @@ typedef struct {
     ngx_atomic_t                 bypass[LLM_REASON_MAX];
     ngx_atomic_t                 refused[LLM_REASON_MAX];
 
+    /* the same of what is observed; and what the zone would have evicted, and
+       hits that it would have missed for that */
+    ngx_atomic_t                 observed_bypass[LLM_REASON_MAX];
+    ngx_atomic_t                 observed_refused[LLM_REASON_MAX];
+    ngx_atomic_t          observed_evicted[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
+    ngx_atomic_t          observed_lost[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
+
     ngx_http_llm_cache_semantic_stat_t  semantic;
 
     ngx_http_llm_cache_histogram_t
@@ -132,6 +161,8 @@ typedef struct {
 
 
 extern const char  *ngx_http_llm_cache_tiers[NGX_HTTP_LLM_CACHE_TIER_MAX];
+extern const char
+    *ngx_http_llm_cache_observed_scopes[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
 
 /* how many of a histogram's unit are a second */
 extern const uint32_t
@@ -168,8 +199,10 @@ void ngx_http_llm_cache_stat_observe(ngx_http_llm_cache_stat_t *stat,
     ngx_http_llm_cache_histogram_e histogram, uint64_t value);
 
 
-/* whether it has a name and something was counted */
+/* whether it has a name and something was counted; of observed requests */
 ngx_uint_t ngx_http_llm_cache_series_used(
+    ngx_http_llm_cache_series_t *series);
+ngx_uint_t ngx_http_llm_cache_series_observed(
     ngx_http_llm_cache_series_t *series);
 
 void ngx_http_llm_cache_sum_add(ngx_http_llm_cache_sum_t *total,

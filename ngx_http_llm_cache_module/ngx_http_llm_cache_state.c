@@ -13,6 +13,7 @@
 #define NGX_HTTP_LLM_CACHE_STATE_SMALL     (64 * 1024)
 
 #define NGX_HTTP_LLM_CACHE_STATE_WAIT      100
+#define NGX_HTTP_LLM_CACHE_STATE_WATCH     1000
 
 /* the longest that the cache manager sleeps by itself */
 #define NGX_HTTP_LLM_CACHE_STATE_IDLE      (60 * 60 * 1000)
@@ -27,6 +28,7 @@ static ngx_msec_t ngx_http_llm_cache_state_manager(void *data);
 static void ngx_http_llm_cache_state_cleanup(void *data);
 static void ngx_http_llm_cache_state_start(
     ngx_http_llm_cache_state_t *state);
+static void ngx_http_llm_cache_state_watch_handler(ngx_event_t *ev);
 static void ngx_http_llm_cache_state_load_handler(ngx_event_t *ev);
 static void ngx_http_llm_cache_state_save_handler(ngx_event_t *ev);
 static void ngx_http_llm_cache_state_step_handler(ngx_event_t *ev);
@@ -111,7 +113,9 @@ ngx_http_llm_cache_state_file(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
 
     if (file->len == 0 || file->data[file->len - 1] == '/'
         || (file->len >= 4
-            && ngx_strcmp(file->data + file->len - 4, ".tmp") == 0))
+            && ngx_strcmp(file->data + file->len - 4, ".tmp") == 0)
+        || (file->len >= 7
+            && ngx_strcmp(file->data + file->len - 7, ".purged") == 0))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" in \"llm_cache_zone\"",
@@ -123,7 +127,7 @@ ngx_http_llm_cache_state_file(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(cf->pool, 2 * file->len + sizeof(".tmp") + 1);
+    p = ngx_pnalloc(cf->pool, 3 * file->len + sizeof(".tmp.purged") + 2);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -131,6 +135,10 @@ ngx_http_llm_cache_state_file(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
     state->temp.data = p;
     state->temp.len = file->len + 4;
     p = ngx_sprintf(p, "%V.tmp%Z", file);
+
+    state->purged.data = p;
+    state->purged.len = file->len + 7;
+    p = ngx_sprintf(p, "%V.purged%Z", file);
 
     state->dir.data = p;
     state->dir.len = file->len;
@@ -349,6 +357,10 @@ ngx_http_llm_cache_state_cleanup(void *data)
         ngx_del_timer(&state->event);
     }
 
+    if (state->watch.timer_set) {
+        ngx_del_timer(&state->watch);
+    }
+
     llm_state_reader_free(&state->load.reader);
 
     if (state->buf) {
@@ -373,6 +385,15 @@ ngx_http_llm_cache_state_start(ngx_http_llm_cache_state_t *state)
     state->event.log = ngx_cycle->log;
     state->event.cancelable = 1;
 
+    if (ngx_process != NGX_PROCESS_SINGLE) {
+        state->watch.data = &state->dummy;
+        state->watch.log = ngx_cycle->log;
+        state->watch.handler = ngx_http_llm_cache_state_watch_handler;
+        state->watch.cancelable = 1;
+
+        ngx_add_timer(&state->watch, NGX_HTTP_LLM_CACHE_STATE_WATCH);
+    }
+
     if (state->zone->shards[0].sh->state.phase
         == NGX_HTTP_LLM_CACHE_STATE_READY)
     {
@@ -384,6 +405,82 @@ ngx_http_llm_cache_state_start(ngx_http_llm_cache_state_t *state)
 
     state->event.handler = ngx_http_llm_cache_state_load_handler;
     ngx_add_timer(&state->event, 1);
+}
+
+
+/* what a purge took away is gone for good soon, power or no power */
+
+static void
+ngx_http_llm_cache_state_watch_handler(ngx_event_t *ev)
+{
+    ngx_connection_t                  *c;
+    ngx_atomic_uint_t                  purged;
+    ngx_http_llm_cache_state_t        *state;
+
+    c = ev->data;
+    state = c->data;
+    purged = state->zone->shards[0].sh->state.purged;
+
+    if (purged != state->watched) {
+        state->watched = purged;
+
+        ngx_http_llm_cache_state_sweep(state);
+        ngx_http_llm_cache_save_sync_dir(state);
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_LLM_CACHE_STATE_WATCH);
+}
+
+
+void
+ngx_http_llm_cache_state_sweep(ngx_http_llm_cache_state_t *state)
+{
+    (void) ngx_delete_file(state->purged.data);
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_state_purged(ngx_http_llm_cache_zone_t *zone)
+{
+    ngx_fd_t                     fd;
+    ngx_http_llm_cache_state_t  *state;
+
+    state = zone->state;
+
+    if (state == NULL) {
+        return NGX_OK;
+    }
+
+    (void) ngx_atomic_fetch_add(&zone->shards[0].sh->state.purged, 1);
+
+    if (ngx_rename_file(state->file.data, state->purged.data)
+        != NGX_FILE_ERROR
+        || ngx_errno == NGX_ENOENT)
+    {
+        return NGX_OK;
+    }
+
+    /* who may not write into the directory may still empty the file */
+
+    fd = open((char *) state->file.data,
+              O_WRONLY|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC);
+
+    if (fd != NGX_INVALID_FILE) {
+
+        if (ftruncate(fd, 0) == 0) {
+            (void) close(fd);
+            return NGX_OK;
+        }
+
+        (void) close(fd);
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
+                  "llm_cache_zone \"%V\": state file \"%V\" holds answers "
+                  "that are purged, and can be neither renamed nor emptied",
+                  &zone->name, &state->file);
+
+    return NGX_ERROR;
 }
 
 

@@ -34,6 +34,8 @@ typedef struct {
     ngx_uint_t                    waited;    /* for another writer */
     ngx_uint_t                    stored;
     ngx_uint_t                    left_out;
+    ngx_uint_t                    purges;    /* of the zone, when it began */
+    llm_tags_t                    tags;      /* of the record */
     llm_state_reader_t            reader;
     ngx_http_llm_cache_writer_t   record;
 } ngx_http_llm_cache_load_t;
@@ -42,6 +44,7 @@ typedef struct {
 typedef struct {
     ngx_fd_t                      fd;
     ngx_uint_t                    changes;   /* when it began */
+    ngx_atomic_uint_t             purged;
     size_t                        used;      /* of the buffer */
     size_t                        unsynced;
     llm_state_writer_t            writer;
@@ -53,12 +56,15 @@ struct ngx_http_llm_cache_state_s {
     ngx_http_llm_cache_zone_t    *zone;
     ngx_str_t                     file;      /* these end with a zero byte */
     ngx_str_t                     temp;
+    ngx_str_t                     purged;    /* what it was before a purge */
     ngx_str_t                     dir;
     time_t                        interval;  /* 0: at the end only */
 
     /* of the process that reads and writes */
     u_char                       *buf;
     ngx_event_t                   event;
+    ngx_event_t                   watch;     /* for purges */
+    ngx_atomic_uint_t             watched;   /* until then */
     ngx_connection_t              dummy;
     ngx_uint_t                    complained;
     ngx_http_llm_cache_load_t     load;
@@ -92,6 +98,16 @@ char *ngx_http_llm_cache_state_check(ngx_conf_t *cf,
  */
 ngx_int_t ngx_http_llm_cache_state_clear(ngx_http_llm_cache_state_t *state);
 
+/*
+ * The file, and the one that may be being written, must not bring back what
+ * is purged: it is renamed, and deleted later by who may wait for a disk.
+ * NGX_OK, or NGX_ERROR, having said why.
+ */
+ngx_int_t ngx_http_llm_cache_state_purged(ngx_http_llm_cache_zone_t *zone);
+
+/* deletes what that left behind */
+void ngx_http_llm_cache_state_sweep(ngx_http_llm_cache_state_t *state);
+
 /* logs at level err: once, until ngx_http_llm_cache_state_save() succeeds */
 void ngx_http_llm_cache_state_complain(ngx_http_llm_cache_state_t *state,
     ngx_err_t err, const char *what);
@@ -117,6 +133,9 @@ ngx_int_t ngx_http_llm_cache_load_step(ngx_http_llm_cache_state_t *state,
 ngx_int_t ngx_http_llm_cache_save_open(ngx_http_llm_cache_state_t *state);
 ngx_int_t ngx_http_llm_cache_save_step(ngx_http_llm_cache_state_t *state,
     size_t bytes);
+
+/* what was done in the directory is safe, where it may be opened */
+void ngx_http_llm_cache_save_sync_dir(ngx_http_llm_cache_state_t *state);
 
 /* 1 where the file holds what the zone does */
 ngx_uint_t ngx_http_llm_cache_save_fresh(ngx_http_llm_cache_state_t *state);

@@ -109,6 +109,10 @@ ngx_http_llm_cache_load_open(ngx_http_llm_cache_state_t *state)
     saved->phase = NGX_HTTP_LLM_CACHE_STATE_LOADING;
     saved->tries++;
 
+    ngx_http_llm_cache_state_sweep(state);
+
+    load->purges = ngx_http_llm_cache_zone_purges(state->zone);
+
     load->fd = open((char *) state->file.data,
                     O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC);
 
@@ -216,21 +220,31 @@ static void
 ngx_http_llm_cache_load_record(ngx_http_llm_cache_state_t *state)
 {
     time_t                      now;
+    llm_record_t                rec;
     llm_state_entry_t          *entry;
+    ngx_http_llm_cache_load_t  *load;
     ngx_http_llm_cache_zone_t  *zone;
 
     now = ngx_time();
     zone = state->zone;
-    entry = &state->load.reader.entry;
+    load = &state->load;
+    entry = &load->reader.entry;
 
-    if ((time_t) entry->expires <= now
+    if (llm_record_decode(load->reader.buf + LLM_STATE_ENTRY, &rec) != 0
+        || (time_t) entry->expires <= now
         || now - (time_t) entry->used >= zone->inactive
         || ngx_http_llm_cache_zone_create(zone, entry->key, entry->len,
-                                          &state->load.record)
+                                          &load->record)
            != NGX_OK)
     {
-        state->load.left_out++;
+        load->left_out++;
+        return;
     }
+
+    /* what the file holds is older than what was purged since */
+
+    load->record.purges = load->purges;
+    load->tags = rec.tags;
 }
 
 
@@ -257,7 +271,9 @@ ngx_http_llm_cache_load_data(ngx_http_llm_cache_state_t *state)
         return;
     }
 
-    if (ngx_http_llm_cache_zone_restore(w, &reader->entry) == NGX_OK) {
+    if (ngx_http_llm_cache_zone_restore(w, &reader->entry, &load->tags)
+        == NGX_OK)
+    {
         load->stored++;
 
         if (state->zone->restored) {

@@ -18,7 +18,9 @@ static ngx_int_t ngx_http_llm_cache_save_start(
     ngx_http_llm_cache_chunk_t *chunk, u_char *p, size_t len);
 static ngx_int_t ngx_http_llm_cache_save_end(
     ngx_http_llm_cache_state_t *state);
-static void ngx_http_llm_cache_save_sync_dir(
+static ngx_int_t ngx_http_llm_cache_save_rename(
+    ngx_http_llm_cache_state_t *state);
+static ngx_int_t ngx_http_llm_cache_save_discard(
     ngx_http_llm_cache_state_t *state);
 static ngx_int_t ngx_http_llm_cache_save_add(
     ngx_http_llm_cache_state_t *state, const u_char *p, size_t len);
@@ -59,7 +61,10 @@ ngx_http_llm_cache_save_open(ngx_http_llm_cache_state_t *state)
                                             "cannot be created");
     }
 
+    ngx_http_llm_cache_state_sweep(state);
+
     save->changes = ngx_http_llm_cache_zone_changes(state->zone);
+    save->purged = state->zone->shards[0].sh->state.purged;
 
     if (llm_state_begin(&save->writer, ngx_time(), head) != 0) {
         return ngx_http_llm_cache_save_fail(state, 0, "needs memory");
@@ -314,15 +319,15 @@ ngx_http_llm_cache_save_end(ngx_http_llm_cache_state_t *state)
     }
 
     if (fsync(save->fd) == -1
-        || ngx_fd_info(save->fd, &fi) == NGX_FILE_ERROR
-        || ngx_rename_file(state->temp.data, state->file.data)
-           == NGX_FILE_ERROR)
+        || ngx_fd_info(save->fd, &fi) == NGX_FILE_ERROR)
     {
         return ngx_http_llm_cache_save_fail(state, ngx_errno,
-                                            "cannot be replaced");
+                                            "cannot be written");
     }
 
-    ngx_http_llm_cache_save_sync_dir(state);
+    if (ngx_http_llm_cache_save_rename(state) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
     saved = &state->zone->shards[0].sh->state;
 
@@ -345,9 +350,58 @@ ngx_http_llm_cache_save_end(ngx_http_llm_cache_state_t *state)
 }
 
 
-/* the rename is safe on the disk, too, where the directory may be opened */
+/* never with records that were purged meanwhile */
 
-static void
+static ngx_int_t
+ngx_http_llm_cache_save_rename(ngx_http_llm_cache_state_t *state)
+{
+    ngx_http_llm_cache_save_t         *save;
+    ngx_http_llm_cache_saved_state_t  *saved;
+
+    save = &state->save;
+    saved = &state->zone->shards[0].sh->state;
+
+    if (saved->purged != save->purged) {
+        return ngx_http_llm_cache_save_discard(state);
+    }
+
+    if (ngx_rename_file(state->temp.data, state->file.data)
+        == NGX_FILE_ERROR)
+    {
+        return ngx_http_llm_cache_save_fail(state, ngx_errno,
+                                            "cannot be replaced");
+    }
+
+    if (saved->purged != save->purged) {
+        (void) ngx_delete_file(state->file.data);
+        return ngx_http_llm_cache_save_discard(state);
+    }
+
+    ngx_http_llm_cache_save_sync_dir(state);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_save_discard(ngx_http_llm_cache_state_t *state)
+{
+    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                  "llm_cache_zone \"%V\" was purged while it was written to "
+                  "\"%V\", which is left for later", &state->zone->name,
+                  &state->file);
+
+    llm_state_writer_free(&state->save.writer);
+
+    (void) ngx_delete_file(state->temp.data);
+    (void) close(state->save.fd);
+    state->save.fd = NGX_INVALID_FILE;
+
+    return NGX_DECLINED;
+}
+
+
+void
 ngx_http_llm_cache_save_sync_dir(ngx_http_llm_cache_state_t *state)
 {
     ngx_fd_t  fd;

@@ -7,6 +7,7 @@
 
 typedef enum {
     NGX_HTTP_LLM_CACHE_VAR_STATUS = 0,
+    NGX_HTTP_LLM_CACHE_VAR_OBSERVED,
     NGX_HTTP_LLM_CACHE_VAR_REASON,
     NGX_HTTP_LLM_CACHE_VAR_KEY,
     NGX_HTTP_LLM_CACHE_VAR_TIER,
@@ -53,6 +54,9 @@ static ngx_http_variable_t  ngx_http_llm_cache_vars[] = {
 
     { ngx_string("llm_cache_status"), NULL, ngx_http_llm_cache_variable,
       NGX_HTTP_LLM_CACHE_VAR_STATUS, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("llm_cache_observed"), NULL, ngx_http_llm_cache_variable,
+      NGX_HTTP_LLM_CACHE_VAR_OBSERVED, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("llm_cache_reason"), NULL, ngx_http_llm_cache_variable,
       NGX_HTTP_LLM_CACHE_VAR_REASON, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -176,6 +180,12 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
     case NGX_HTTP_LLM_CACHE_VAR_STATUS:
         value = ngx_http_llm_cache_view(
                                ngx_http_llm_cache_status_word(ctx->status));
+        break;
+
+    case NGX_HTTP_LLM_CACHE_VAR_OBSERVED:
+        value = ngx_http_llm_cache_view(ngx_http_llm_cache_status_word(
+                   ngx_http_llm_cache_observed_status(ctx,
+                                     NGX_HTTP_LLM_CACHE_OBSERVED_LOCATION)));
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_REASON:

@@ -366,6 +366,21 @@ ngx_http_llm_cache_vectors_next(ngx_http_llm_cache_vectors_sh_t *sh)
 }
 
 
+ngx_int_t
+ngx_http_llm_cache_vectors_at(ngx_http_llm_cache_vectors_t *vectors,
+    ngx_uint_t index, ngx_http_llm_cache_found_t *found)
+{
+    if (vectors->sh->tags[index] == 0) {
+        return NGX_DECLINED;
+    }
+
+    found->index = index;
+    ngx_memcpy(found->key, vectors->sh->entries[index].key, LLM_KEY_LEN);
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_llm_cache_vectors_drop(ngx_http_llm_cache_vectors_t *vectors,
     ngx_http_llm_cache_found_t *found)

@@ -92,6 +92,10 @@ void ngx_http_llm_cache_vectors_put(ngx_http_llm_cache_vectors_t *vectors,
     const u_char *partition, const u_char *key, const float *vector,
     ngx_uint_t dim, time_t expires);
 
+/* the key of an entry; NGX_DECLINED where it is empty */
+ngx_int_t ngx_http_llm_cache_vectors_at(ngx_http_llm_cache_vectors_t *vectors,
+    ngx_uint_t index, ngx_http_llm_cache_found_t *found);
+
 /* bars a key from the index: 1, or 0 where it was barred already */
 ngx_uint_t ngx_http_llm_cache_vectors_bar(
     ngx_http_llm_cache_vectors_t *vectors, const u_char *key);

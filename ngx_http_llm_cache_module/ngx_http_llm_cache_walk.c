@@ -73,6 +73,10 @@ ngx_http_llm_cache_walk_shard(ngx_http_llm_cache_shard_t *shard,
 
         for ( /* void */ ; node; node = node->next) {
 
+            if (ngx_http_llm_cache_shard_dead(shard, node)) {
+                continue;
+            }
+
             if (n == NGX_HTTP_LLM_CACHE_WALK_STEP) {
                 break;
             }
@@ -130,7 +134,7 @@ ngx_http_llm_cache_walk_entry(ngx_http_llm_cache_shard_t *shard,
 
 ngx_int_t
 ngx_http_llm_cache_zone_restore(ngx_http_llm_cache_writer_t *w,
-    const llm_state_entry_t *entry)
+    const llm_state_entry_t *entry, const llm_tags_t *tags)
 {
     ngx_int_t                    rc;
     ngx_http_llm_cache_node_t   *node;
@@ -145,6 +149,14 @@ ngx_http_llm_cache_zone_restore(ngx_http_llm_cache_writer_t *w,
     }
 
     ngx_memcpy(node->key, entry->key, LLM_KEY_LEN);
+
+    if (ngx_http_llm_cache_shard_purged(shard, w->purges, entry->key, tags,
+                                        entry->created))
+    {
+        ngx_http_llm_cache_shard_unlock(shard);
+        ngx_http_llm_cache_zone_abandon(w);
+        return NGX_DECLINED;
+    }
 
     node->created = (uint32_t) entry->created;
     node->expires = (uint32_t) entry->expires;

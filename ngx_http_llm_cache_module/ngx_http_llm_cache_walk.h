@@ -46,10 +46,11 @@ ngx_int_t ngx_http_llm_cache_zone_walk(ngx_http_llm_cache_zone_t *zone,
 
 /*
  * Makes a record filled by the writer, which ends, visible with what was known
- * about it.  NGX_DECLINED: the zone has one for its key, or is broken.
+ * about it.  NGX_DECLINED: the zone has one for its key, or is broken, or the
+ * record was purged since the writer's w->purges.
  */
 ngx_int_t ngx_http_llm_cache_zone_restore(ngx_http_llm_cache_writer_t *w,
-    const llm_state_entry_t *entry);
+    const llm_state_entry_t *entry, const llm_tags_t *tags);
 
 /* a number that is another one when records came or went */
 ngx_uint_t ngx_http_llm_cache_zone_changes(ngx_http_llm_cache_zone_t *zone);

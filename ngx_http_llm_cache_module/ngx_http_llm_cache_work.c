@@ -145,6 +145,10 @@ ngx_http_llm_cache_thread_done(ngx_event_t *ev)
 
     r->main->blocked--;
 
+    if (ctx->observed) {
+        ngx_http_llm_cache_observe_resume(r, ctx);
+    }
+
     /* runs the phases; or, if the client has left, finalizes the request */
 
     r->write_event_handler(r);

@@ -20,11 +20,12 @@ ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, size_t expected, ngx_http_llm_cache_writer_t *w)
 {
     ngx_int_t                   rc;
-    ngx_uint_t                  i, again;
+    ngx_uint_t                  i, again, purges;
     ngx_http_llm_cache_node_t   *node;
     ngx_http_llm_cache_shard_t  *shard;
 
     shard = ngx_http_llm_cache_zone_shard(zone, key);
+    purges = ngx_http_llm_cache_zone_purges(zone);
 
     ngx_memzero(w, sizeof(ngx_http_llm_cache_writer_t));
 
@@ -52,6 +53,7 @@ ngx_http_llm_cache_zone_create(ngx_http_llm_cache_zone_t *zone,
         if (rc == NGX_OK) {
             w->last = &node->chunks;
             w->expected = expected;
+            w->purges = purges;
             return NGX_OK;
         }
     }
@@ -185,6 +187,23 @@ ngx_http_llm_cache_zone_chunk_size(size_t left)
 }
 
 
+size_t
+ngx_http_llm_cache_zone_footprint(size_t len)
+{
+    size_t  size, total;
+
+    total = sizeof(ngx_http_llm_cache_node_t);
+
+    while (len) {
+        size = ngx_http_llm_cache_zone_chunk_size(len);
+        total += size;
+        len -= ngx_min(len, size - sizeof(ngx_http_llm_cache_chunk_t));
+    }
+
+    return total;
+}
+
+
 /* replaces a last chunk that is mostly empty by fitting ones */
 
 static void
@@ -299,8 +318,9 @@ ngx_http_llm_cache_zone_may_trim(ngx_http_llm_cache_writer_t *w)
 
 ngx_int_t
 ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
-    const u_char *key, time_t created, time_t expires, uint32_t weight)
+    const llm_record_t *rec, uint32_t weight)
 {
+    ngx_int_t                    rc;
     ngx_http_llm_cache_node_t   *node;
     ngx_http_llm_cache_shard_t  *shard;
 
@@ -311,19 +331,34 @@ ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
         ngx_http_llm_cache_zone_trim(w);
     }
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+    rc = NGX_DECLINED;
+
+    if (ngx_http_llm_cache_shard_lock(shard) == NGX_OK) {
+
+        if (!ngx_http_llm_cache_shard_purged(shard, w->purges, rec->key,
+                                             &rec->tags, rec->created))
+        {
+            rc = NGX_OK;
+
+        } else {
+            rc = NGX_ABORT;
+            ngx_http_llm_cache_shard_unlock(shard);
+        }
+    }
+
+    if (rc != NGX_OK) {
 
         if (node->flight == NULL) {
             ngx_http_llm_cache_zone_abandon(w);
         }
 
-        return NGX_DECLINED;
+        return rc;
     }
 
-    ngx_memcpy(node->key, key, LLM_KEY_LEN);
+    ngx_memcpy(node->key, rec->key, LLM_KEY_LEN);
 
-    node->created = (uint32_t) created;
-    node->expires = (uint32_t) expires;
+    node->created = (uint32_t) rec->created;
+    node->expires = (uint32_t) rec->expires;
     node->used = (uint32_t) ngx_time();
     node->weight = weight;
 

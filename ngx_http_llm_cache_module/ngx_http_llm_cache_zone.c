@@ -359,6 +359,33 @@ ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+size_t
+ngx_http_llm_cache_zone_capacity(ngx_http_llm_cache_zone_t *zone)
+{
+    size_t                       size;
+    ngx_uint_t                   i;
+    ngx_slab_pool_t             *pool;
+    ngx_http_llm_cache_memo_t   *memo;
+    ngx_http_llm_cache_shard_t  *shard;
+
+    memo = zone->shards[0].sh->memo;
+
+    size = 0;
+
+    for (i = 0; i < zone->n; i++) {
+
+        shard = &zone->shards[i];
+        pool = shard->pool;
+
+        size += (pool->end - pool->start) / ngx_pagesize * ngx_pagesize
+                - sizeof(ngx_http_llm_cache_sh_t)
+                - (shard->sh->mask + 1) * sizeof(void *);
+    }
+
+    return size - (memo->mask + 1) * sizeof(memo->sets[0]);
+}
+
+
 void
 ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
     ngx_http_llm_cache_gauges_t *gauges)

@@ -19,7 +19,10 @@
 #include <ngx_core.h>
 
 #include "llm_key.h"
+#include "llm_purge.h"
+#include "llm_record.h"
 #include "ngx_http_llm_cache_memo.h"
+#include "ngx_http_llm_cache_observed.h"
 #include "ngx_http_llm_cache_redis_stat.h"
 #include "ngx_http_llm_cache_stat.h"
 #include "ngx_http_llm_cache_vectors.h"
@@ -43,7 +46,7 @@ typedef struct ngx_http_llm_cache_flight_s  ngx_http_llm_cache_flight_t;
 struct ngx_http_llm_cache_node_s {
     u_char                       key[LLM_KEY_LEN];
     ngx_http_llm_cache_node_t   *next;       /* in the bucket, or garbage */
-    ngx_rbtree_node_t            rank;       /* by priority */
+    ngx_rbtree_node_t            rank;       /* by priority; data: its era */
     ngx_http_llm_cache_chunk_t  *chunks;
     ngx_http_llm_cache_flight_t *flight;     /* while somebody takes part */
     uint32_t                     refs;       /* the index's and the holders' */
@@ -99,6 +102,7 @@ struct ngx_http_llm_cache_zone_s {
     ngx_http_llm_cache_vectors_t  vectors;   /* the semantic tier's */
     ngx_array_t                 *embedders;  /* and these; NULL: none */
     ngx_http_llm_cache_stat_t   *stat;
+    ngx_http_llm_cache_observed_t  observed;
 
     /* told of records that come from elsewhere; or NULL */
     void                       (*restored)(ngx_http_llm_cache_zone_t *zone,
@@ -128,6 +132,7 @@ typedef struct {
     ngx_http_llm_cache_chunk_t **last;       /* the link to the last chunk */
     size_t                       len;
     size_t                       expected;   /* total length, 0: unknown */
+    ngx_uint_t                   purges;     /* of the zone, before it began */
 } ngx_http_llm_cache_writer_t;
 
 
@@ -204,11 +209,12 @@ void ngx_http_llm_cache_zone_write(ngx_http_llm_cache_writer_t *w,
     size_t offset, const u_char *data, size_t len);
 
 /*
- * Makes the record visible in place of the key's older one; the writer ends,
- * but for a leader's that gets NGX_DECLINED.
+ * Makes the record, of that head, visible in place of the key's older one.
+ * NGX_DECLINED: the zone is broken; NGX_ABORT: the record was purged before
+ * it was complete.  The writer ends, but for a leader's that failed.
  */
 ngx_int_t ngx_http_llm_cache_zone_commit(ngx_http_llm_cache_writer_t *w,
-    const u_char *key, time_t created, time_t expires, uint32_t weight);
+    const llm_record_t *rec, uint32_t weight);
 void ngx_http_llm_cache_zone_abandon(ngx_http_llm_cache_writer_t *w);
 
 /*
@@ -230,6 +236,10 @@ typedef struct {
     size_t                       free;
 } ngx_http_llm_cache_gauges_t;
 
+
+/* bytes that answers may take, and that a record of that length takes */
+size_t ngx_http_llm_cache_zone_capacity(ngx_http_llm_cache_zone_t *zone);
+size_t ngx_http_llm_cache_zone_footprint(size_t len);
 
 void ngx_http_llm_cache_zone_gauges(ngx_http_llm_cache_zone_t *zone,
     ngx_http_llm_cache_gauges_t *gauges);

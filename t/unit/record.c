@@ -23,6 +23,10 @@ sample(void)
     rec.form = LLM_FORM_SSE;
     rec.has_usage = 1;
     rec.usage_asked = 1;
+    rec.dialect = LLM_DIALECT_GEMINI;
+    memset(&rec.tags, 0x11, sizeof(rec.tags));
+    memset(rec.tags.scope, 0x22, LLM_TAG_LEN);
+    memset(rec.tags.model, 0x33, LLM_TAG_LEN);
 
     return rec;
 }
@@ -65,6 +69,8 @@ test_head(void)
     is_int(out.mark_empty, 0, "flag that is clear");
     is_int(out.has_usage, 1, "flag that is set");
     is_int(out.usage_asked, 1, "another flag that is set");
+    is_int(out.dialect, LLM_DIALECT_GEMINI, "dialect");
+    is_mem(&out.tags, sizeof(out.tags), &rec.tags, sizeof(rec.tags), "tags");
     is_int(out.tools, 0, "no tools");
     is_int(out.barred, 0, "not barred");
 
@@ -126,6 +132,10 @@ test_bounds(void)
     rec = sample();
     rec.form = LLM_FORM_NDJSON + 1;
     ok(refused(&rec), "an unknown form is refused");
+
+    rec = sample();
+    rec.dialect = LLM_DIALECTS;
+    ok(refused(&rec), "an unknown dialect is refused");
 }
 
 
