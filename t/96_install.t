@@ -15,7 +15,7 @@ use LLMTest;
 
 my $root = abs_path("$FindBin::Bin/..");
 my $so = 'ngx_http_llm_cache_module.so';
-my $binary = $ENV{TEST_NGINX_BINARY} || `command -v nginx`;
+my $binary = $ENV{TEST_NGINX_BINARY} || `command -v nginx 2>/dev/null`;
 
 chomp $binary;
 
