@@ -447,7 +447,7 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
             return ngx_http_llm_cache_lookup_failed(r, ctx);
         }
 
-        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        if (ctx->items && ngx_http_llm_cache_leads(&ctx->writer)) {
             return ngx_http_llm_cache_forward(r, ctx);
         }
 
