@@ -324,7 +324,8 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 
     /* for as long as the upstream takes nobody needs the document */
 
-    if (!ctx->following && !ctx->working && !ctx->pacing && !ctx->batching
+    if (rc != NGX_DECLINED
+        && !ctx->following && !ctx->working && !ctx->pacing && !ctx->batching
         && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
