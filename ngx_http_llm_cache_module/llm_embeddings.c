@@ -12,7 +12,7 @@
 enum {
     LLM_ASK_INPUTS = 1,        /* the member that holds them */
     LLM_ASK_INPUT,
-    LLM_ASK_OTHER              /* inputs of another kind */
+    LLM_ASK_OTHER              /* inputs of another kind, or that are one */
 };
 
 
@@ -45,6 +45,8 @@ static const llm_scan_node_t  llm_ask_input =
 
 static const llm_scan_node_t  llm_ask_openai_members[] = {
     { llm_string("input"), LLM_ASK_INPUTS, NULL, &llm_ask_input },
+    /* Jina: each vector depends on all inputs */
+    { llm_string("late_chunking"), LLM_ASK_OTHER, NULL, NULL },
     llm_scan_end_node
 };
 
@@ -188,7 +190,7 @@ llm_embeddings_value(void *ctx, const llm_scan_value_t *value)
         break;
 
     default: /* LLM_ASK_OTHER */
-        if (value->type != LLM_SCAN_NULL) {
+        if (value->type != LLM_SCAN_NULL && value->type != LLM_SCAN_FALSE) {
             reader->unfit = 1;
         }
     }

@@ -312,8 +312,10 @@ ngx_http_llm_cache_embed_done(ngx_http_request_t *sr, void *data,
 {
     ngx_http_llm_cache_embedding_t *embedding = data;
 
+    /* to nginx its errors would be the end of the request itself */
+
     if (embedding->request == NULL) {
-        return rc;
+        return NGX_OK;
     }
 
     if (rc == NGX_OK && sr->headers_out.status == NGX_HTTP_OK
@@ -333,7 +335,7 @@ ngx_http_llm_cache_embed_done(ngx_http_request_t *sr, void *data,
         ngx_http_llm_cache_embed_finish(embedding, NGX_ERROR);
     }
 
-    return rc;
+    return NGX_OK;
 }
 
 

@@ -4,6 +4,9 @@
 /* what looking for an input takes, in us */
 #define NGX_HTTP_LLM_CACHE_ITEMS_FIND    2
 
+/* and dropping one, from Redis too */
+#define NGX_HTTP_LLM_CACHE_ITEMS_DROP    4
+
 /* inputs that Redis is asked for at a time */
 #define NGX_HTTP_LLM_CACHE_ITEMS_REDIS   32
 
@@ -34,6 +37,8 @@ static ngx_int_t ngx_http_llm_cache_items_fly(ngx_http_request_t *r,
 static ngx_int_t ngx_http_llm_cache_items_fetched(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_items_fetch_failed(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_items_drop(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_items_store(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
@@ -260,6 +265,7 @@ ngx_http_llm_cache_item_judge(ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t i)
                                      &table)
         != NGX_OK
         || rec.body_len > NGX_HTTP_LLM_CACHE_ITEM_MAX
+        || (table.holes && rec.prompt_tokens < 0)
         || (ctx->control.max_age != LLM_CONTROL_UNSET
             && now - (time_t) rec.created > ctx->control.max_age)
         || (rec.coding != LLM_CODING_IDENTITY
@@ -606,7 +612,7 @@ static ngx_int_t
 ngx_http_llm_cache_items_fetch_failed(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_uint_t                   i, failure;
+    ngx_uint_t                   failure;
     ngx_http_llm_cache_items_t  *items;
 
     items = ctx->items;
@@ -626,26 +632,60 @@ ngx_http_llm_cache_items_fetch_failed(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (items->fetch->reply) {
-
-        /* vectors of another kind: what is there is of no use any more */
-
-        for (i = 0; i < items->n; i++) {
-            if (items->items[i].hold.node) {
-                ngx_http_llm_cache_zone_delete(ctx->conf->zone,
-                                             items->keys + i * LLM_KEY_LEN);
-            }
-        }
-
-    } else if (items->fresh == 0 && !failure) {
-        ctx->conf->whole_until = ngx_time() + NGX_HTTP_LLM_CACHE_ITEMS_WHOLE;
-    }
-
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "llm cache: the answer to a part of the inputs could not be "
                   "used, all of them are asked for");
 
     items->failed = 1;
+
+    if (items->fetch->reply) {
+        items->next = 0;
+        items->handler = ngx_http_llm_cache_items_drop;
+
+        return NGX_OK;
+    }
+
+    if (items->fresh == 0 && !failure) {
+        ctx->conf->whole_until = ngx_time() + NGX_HTTP_LLM_CACHE_ITEMS_WHOLE;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* vectors of another kind: what is there is of no use any more */
+
+static ngx_int_t
+ngx_http_llm_cache_items_drop(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    u_char                      *key;
+    ngx_uint_t                   i, work;
+    ngx_http_llm_cache_items_t  *items;
+
+    items = ctx->items;
+
+    for (i = items->next, work = 0; i < items->n; i++) {
+
+        if (work >= NGX_HTTP_LLM_CACHE_ITEM_WORK) {
+            items->next = i;
+            ngx_http_llm_cache_items_later(items);
+            return NGX_AGAIN;
+        }
+
+        if (items->items[i].hold.node == NULL) {
+            continue;
+        }
+
+        work += NGX_HTTP_LLM_CACHE_ITEMS_DROP;
+        key = items->keys + i * LLM_KEY_LEN;
+
+        ngx_http_llm_cache_zone_delete(ctx->conf->zone, key);
+
+        if (ctx->conf->redis) {
+            ngx_http_llm_cache_redis_delete(ctx->conf->redis, key);
+        }
+    }
 
     return NGX_DECLINED;
 }
@@ -794,6 +834,15 @@ ngx_http_llm_cache_items_take(ngx_http_llm_cache_ctx_t *ctx, ngx_chain_t *in)
         items->reply = NULL;
         items->stored = 1;
         ctx->stored = ngx_http_llm_cache_reply_stores(reply);
+
+        /* it need not be recorded as a whole */
+
+        ctx->prompt_tokens = llm_embeddings_cut_tokens(reply->cut);
+        ctx->record.msec = reply->record.msec;
+
+        if (!ctx->recording) {
+            ctx->reason = LLM_REASON_NONE;
+        }
 
         if (ngx_http_llm_cache_reply_store(reply) == NGX_AGAIN) {
             ngx_http_llm_cache_reply_store_later(reply);

@@ -512,7 +512,9 @@ ngx_http_llm_cache_fetch_done(ngx_http_request_t *sr, void *data,
                       "llm cache: no memory to go on with a request");
     }
 
-    return rc;
+    /* to nginx an error would be the end of the request itself */
+
+    return rc == NGX_ERROR ? NGX_OK : rc;
 }
 
 

@@ -259,7 +259,7 @@ ngx_http_llm_cache_items_count(ngx_http_llm_cache_ctx_t *ctx, llm_str_t body)
     ctx->prompt_tokens = items->table.holes ? 0 : -1;
     ctx->completion_tokens = -1;
     ctx->saved_tokens = ctx->prompt_tokens;
-    ctx->record.msec = 0;
+    ctx->record.msec = reply ? reply->record.msec : 0;
 
     for (i = 0; i < items->n; i++) {
 
@@ -277,7 +277,10 @@ ngx_http_llm_cache_items_count(ngx_http_llm_cache_ctx_t *ctx, llm_str_t body)
 
             ctx->age = ngx_max(ctx->age, ngx_time() - (time_t) item->created);
             ctx->record.expires = ngx_min(ctx->record.expires, item->expires);
-            ctx->record.msec = ngx_max(ctx->record.msec, item->msec);
+
+            if (reply == NULL) {
+                ctx->record.msec = ngx_max(ctx->record.msec, item->msec);
+            }
         }
 
         if (ctx->prompt_tokens >= 0) {

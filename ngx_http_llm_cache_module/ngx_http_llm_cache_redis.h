@@ -405,6 +405,9 @@ void ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
 void ngx_http_llm_cache_redis_store_exit(void);
 /* whether one more can be noted */
 ngx_uint_t ngx_http_llm_cache_redis_store_room(void);
+/* drops a key there, and has the others drop it */
+void ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key);
 
 
 /* ngx_http_llm_cache_redis_conf.c */

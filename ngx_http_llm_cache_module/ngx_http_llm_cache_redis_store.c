@@ -47,8 +47,6 @@ static ngx_int_t ngx_http_llm_cache_redis_set(
     ngx_http_llm_cache_redis_job_t *job, llm_str_t *value, time_t expires);
 static void ngx_http_llm_cache_redis_restamp(
     ngx_http_llm_cache_redis_job_t *job, uint32_t stamp, ngx_uint_t epoch);
-static void ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
-    const u_char *key);
 static void ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply);
 
 
@@ -314,7 +312,7 @@ ngx_http_llm_cache_redis_restamp(ngx_http_llm_cache_redis_job_t *job,
 }
 
 
-static void
+void
 ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
     const u_char *key)
 {

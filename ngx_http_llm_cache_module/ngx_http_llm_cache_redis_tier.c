@@ -316,7 +316,11 @@ ngx_http_llm_cache_redis_hold(ngx_http_llm_cache_ctx_t *ctx,
 
     zone = ctx->conf->zone;
 
-    if (ngx_http_llm_cache_zone_get(zone, item->key, 0, hold) != NGX_OK) {
+    if (ngx_http_llm_cache_zone_get(zone, item->key,
+                                    ngx_http_llm_cache_stale_time(ctx->conf),
+                                    hold)
+        != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 

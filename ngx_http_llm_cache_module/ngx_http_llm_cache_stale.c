@@ -7,6 +7,8 @@ static ngx_int_t ngx_http_llm_cache_find_other(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t failure);
 static ngx_int_t ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+static ngx_int_t ngx_http_llm_cache_refreshed(ngx_http_request_t *sr,
+    void *data, ngx_int_t rc);
 
 
 ngx_uint_t
@@ -198,19 +200,27 @@ static ngx_int_t
 ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_http_request_t        *sr;
-    ngx_http_llm_cache_ctx_t  *refresh;
+    ngx_http_request_t          *sr;
+    ngx_http_llm_cache_ctx_t    *refresh;
+    ngx_http_post_subrequest_t  *ps;
 
     ngx_http_llm_cache_semantic_ask(r, ctx);
     ngx_http_llm_cache_semantic_reuse(ctx);
 
     refresh = ngx_http_llm_cache_create_ctx(r->pool);
+    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
 
-    if (refresh == NULL
-        || ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
-                               NGX_HTTP_SUBREQUEST_CLONE
-                               |NGX_HTTP_SUBREQUEST_BACKGROUND)
-           != NGX_OK)
+    if (refresh == NULL || ps == NULL) {
+        return NGX_ERROR;
+    }
+
+    ps->handler = ngx_http_llm_cache_refreshed;
+    ps->data = refresh;
+
+    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, ps,
+                            NGX_HTTP_SUBREQUEST_CLONE
+                            |NGX_HTTP_SUBREQUEST_BACKGROUND)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -241,6 +251,24 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_memzero(&ctx->writer, sizeof(ngx_http_llm_cache_writer_t));
 
     ngx_http_llm_cache_orphan(refresh);
+
+    return NGX_OK;
+}
+
+
+/* to nginx an error would be the end of the request that it came from, whose
+   client may not have all of its answer yet */
+
+static ngx_int_t
+ngx_http_llm_cache_refreshed(ngx_http_request_t *sr, void *data, ngx_int_t rc)
+{
+    ngx_http_llm_cache_ctx_t *refresh = data;
+
+    if (rc != NGX_ERROR) {
+        return rc;
+    }
+
+    ngx_http_llm_cache_refuse(refresh, LLM_REASON_TRUNCATED);
 
     return NGX_OK;
 }

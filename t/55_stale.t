@@ -82,6 +82,12 @@ END
         gzip on;
         proxy_pass http://llm;
     }
+    location /background/slow/ {
+        llm_cache_use_stale updating;
+        llm_cache_background_update on;
+        limit_rate 200k;
+        proxy_pass http://llm;
+    }
     location /off/ {
         llm_cache_use_stale off;
         proxy_pass http://$backend;
@@ -104,12 +110,13 @@ sub ask {
 
 sub prime {
     my ($location, @prompts) = @_;
+    my %option = ref $prompts[-1] ? %{pop @prompts} : ();
 
     for my $prompt (@prompts) {
         my %body = $prompt =~ /stream/ ? (stream => json_true) : ();
 
         $first{$location}{$prompt} = ask($location, $prompt,
-            body => \%body, headers => { 'X-Brief' => 1 });
+            body => \%body, headers => { 'X-Brief' => 1 }, %option);
         is_miss($first{$location}{$prompt}, "$location, $prompt");
     }
 
@@ -156,6 +163,7 @@ prime('brief', 'dead');
 prime('updating', qw(json stream));
 prime('unlocked', 'json');
 prime('background', qw(json stream old left error refused));
+prime('background/slow', 'broken', { mock => { size => 300_000 } });
 prime('off', 'dead');
 pause(2.1);
 
@@ -359,6 +367,14 @@ for my $case (['error', status => 500, body => '{"error":{}}'],
         "@$case[0, 1]");
     grounded("@$case[0, 1]");
 }
+
+# one whose answer breaks off while the client still reads the old one
+
+$mock->next({ framing => 'raw', body => qq(8\r\n{"data":\r\nzz\r\n),
+    headers => [['Transfer-Encoding', 'chunked']] });
+is_old(ask('background/slow', 'broken'), 'background/slow', 'broken',
+    'UPDATING', 'broken');
+grounded('broken');
 
 is(ask('background', 'error')->cache, 'UPDATING', 'and again');
 grounded('again');

@@ -252,6 +252,21 @@ for my $input ([], ['a', 1], ['a', ['b']], [[]], [[1], 'a'], [1, 'a'],
     is(saved($answers[1]), undef, "$name: whole");
 }
 
+# Jina's: the vectors of a list depend on all of it
+
+my @late = (body => { late_chunking => json_true });
+
+asks('late chunking', 'openai', ['s', 't'], 'MISS', ['s', 't'], @late);
+asks('late chunking: another list', 'openai', ['t', 'u'], 'MISS', ['t', 'u'],
+    @late);
+is(raw(['s', 't'], @late)->cache, 'HIT', 'late chunking: the same list');
+is(raw(['s'], @late)->cache, 'MISS', 'late chunking: one of it');
+
+my @early = (body => { late_chunking => json_false });
+
+raw(['s', 't'], @early);
+is(raw(['t', 'v'], @early)->cache, 'PARTIAL', 'late chunking: false');
+
 my @images = ({ images => ['data:x'] }, { inputs => [{ content => [] }] });
 
 for my $more (@images) {

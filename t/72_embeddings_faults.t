@@ -21,6 +21,10 @@ my $nginx = nginx(http => 'llm_cache_zone zone=a:16m;', server => <<'END');
         proxy_read_timeout 300ms;
         proxy_pass http://llm/;
     }
+    location /unbuffered/ {
+        proxy_buffering off;
+        proxy_pass http://llm/;
+    }
     location @teapot {
         return 200 "{}";
     }
@@ -98,6 +102,9 @@ my %odd = (
     'no content' => { status => 204 },
     'a redirect' => { status => 302, headers => [['Location', '/x']] },
     'an error page' => { status => 418 },
+    'a broken chunk' => { framing => 'raw', body =>
+        qq(8\r\n{"data":\r\nzz\r\n), headers =>
+        [['Transfer-Encoding', 'chunked']] },
 );
 
 for my $api (embed_apis()) {
@@ -122,6 +129,8 @@ my %openai = (
 );
 
 falls_back($_, 'openai', $openai{$_}) for sort keys %openai;
+falls_back('a broken chunk, unbuffered', 'openai', $odd{'a broken chunk'},
+    prefix => '/unbuffered');
 falls_back('too slow', 'openai', { delay => 1.5 }, prefix => '/short');
 
 # duplicates of which nothing is there: the same, but not every time
@@ -185,6 +194,20 @@ for my $usage ({ cost => \'0.01' }, { completion_tokens => \'3' }) {
     is($answers[1]->body, $answers[0]->body, "@inputs: of all of it");
     ok(!only_if_cached('openai', [$inputs[0]]), "@inputs: not one by one");
 }
+
+
+# of one input no more may be known than that it has tokens
+
+my %total = (mock => { body => '{"embeddings":[{"values":[1,2]}],'
+    . '"usageMetadata":{"totalTokenCount":4}}' });
+
+call('gemini', [$_], %total) for 'total 1', 'total 2';
+
+my $total = call('gemini', ['total 1', 'total 2'], mock => { body =>
+    '{"embeddings":[{"values":[1,2]},{"values":[1,2]}],'
+    . '"usageMetadata":{"totalTokenCount":8}}' });
+
+is($total->json->{usageMetadata}{totalTokenCount}, 8, 'a total of tokens');
 
 
 # what the upstream does not want to be stored

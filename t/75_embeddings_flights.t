@@ -97,6 +97,13 @@ my @long = map { "long $_" } 1 .. 8;
 is($calls, 1, 'a long answer: one call');
 is($statuses, 'MISS SHARED SHARED', 'a long answer: shared');
 
+my $longer = call([map { "longer $_" } 1 .. 8], prefix => '/short',
+    embed => { dim => 40 });
+
+is($nginx->logged($longer)->{reason}, '', 'a long answer: it is stored');
+is($nginx->logged($longer)->{prompt_tokens}, embed_billed($longer->json),
+    'a long answer: its tokens');
+
 ($calls, $statuses) = at_once(['n 5', 'n 1'], 3, prefix => '/alone');
 
 is($calls, 3, 'no lock: three calls');

@@ -14,7 +14,13 @@ use LLMTest::Redis;
 my $mock = mock();
 my $redis = LLMTest::Redis->new;
 my ($a, $b) = map { machine($redis->url, http =>
-    'llm_cache_zone zone=a:32m;') } 1, 2;
+    'llm_cache_zone zone=a:32m;', server => <<'END') } 1, 2;
+    location /stale/ {
+        llm_cache_valid 1s;
+        llm_cache_use_stale http_500;
+        proxy_pass http://llm/;
+    }
+END
 
 settle($_) for $a, $b;
 
@@ -74,6 +80,35 @@ my $many = call($a, \@many);
 ok(count_of(6 + 700), 'many: a value for each');
 is_hit(call($b, \@many), $many, 'many');
 is(call($b, [@many, 'more'])->cache, 'PARTIAL', 'many, and one more');
+
+# what is too old serves where the upstream fails, from Redis too
+
+my @STALE = (prefix => '/stale');
+my $old = call($a, ['stale 1', 'stale 2'], @STALE);
+
+ok(count_of(6 + 700 + 1 + 2), 'stale: stored');
+pause(1.1);
+
+my $stale = call($b, ['stale 1', 'stale 2'], @STALE,
+    mock => { status => 500 });
+
+is($stale->status, 200, 'stale: an answer');
+is($stale->cache, 'STALE', 'stale: as such');
+is($stale->body, $old->body, 'stale: the old one');
+
+# vectors of another shape than the upstream's are dropped there, too
+
+call($a, ['shape 1', 'shape 2']);
+
+my $key = 'llm:' . call($a, ['shape 1'])->header('X-LLM-Cache-Key');
+
+ok($redis->wait_for(sub { $redis->command('EXISTS', $key) }),
+    'a new model: the old one is there');
+$mock->next(map { { embed => { model => 'text-embedding-4' } } } 1, 2);
+is(call($a, ['shape 1', 'shape 3'])->json->{model}, 'text-embedding-4',
+    'a new model: it is told');
+ok($redis->wait_for(sub { !$redis->command('EXISTS', $key) }),
+    'a new model: the old one is dropped');
 
 # without Redis it goes on
 

@@ -19,7 +19,8 @@ my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0,
     Listen => 64) or die "listen: $@\n";
 my $port = $silent->sockport;
 
-my @names = qw(api proxied garbage short long failing slow wordy nowhere);
+my @names = qw(api proxied garbage short long failing slow wordy nowhere
+    broken);
 my $locations = join '', map { <<"END" } @names;
     location /$_/ {
         llm_cache on;
@@ -81,6 +82,10 @@ END1
     location /embed/wordy {
         internal;
         return 200 '{"data":[{"embedding":["1","0","0"]}]}';
+    }
+    location /embed/broken {
+        internal;
+        proxy_pass http://llm/v1/embeddings;
     }
     location /embed/slow {
         internal;
@@ -148,6 +153,16 @@ for my $name (@bad) {
     is(ask($name, 'how to fix an automobile')->cache, 'MISS',
         "$name: and serves no other question");
 }
+
+# a chunk that cannot be read
+
+$mock->next({ framing => 'raw', body => qq(8\r\n{"data":\r\nzz\r\n),
+    headers => [['Transfer-Encoding', 'chunked']] });
+
+my $broken = ask('broken', 'how to fix a car');
+
+is($broken->status, 200, 'broken: answered');
+is($broken->cache, 'MISS', 'broken: a miss');
 
 # what the API is asked
 

@@ -193,7 +193,7 @@ my $whole = $nginx->post('/two/v1/embeddings', to_json({ model => 'embed',
     input => ['one', 'two'] }));
 
 my $part = $nginx->post('/two/v1/embeddings', to_json({ model => 'embed',
-    input => ['two', 'three'] }));
+    input => ['two', 'three'] }), mock => { delay => 0.25 });
 
 is($part->cache, 'PARTIAL', 'a part is there');
 $nginx->logged($part);
@@ -203,6 +203,8 @@ my $saved_part = $after_part->{saved}{prompt_tokens}
     - $before_part->{saved}{prompt_tokens};
 
 is($after_part->{requests}{PARTIAL}, 1, 'PARTIAL is counted');
+cmp_ok($after_part->{fetched}{seconds} - $before_part->{fetched}{seconds},
+    '>', 0.2, 'the time that it took is counted');
 is($after_part->{stored} - $before_part->{stored}, 3,
     'each input is stored once');
 is($saved_part, $part->header('X-LLM-Cache-Saved-Tokens'),
