@@ -846,6 +846,9 @@ ngx_int_t ngx_http_llm_cache_api_handler(ngx_http_request_t *r);
 
 char *ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+/* "if" and "limit_except" in its location */
+void ngx_http_llm_cache_api_merge(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev, ngx_http_llm_cache_loc_conf_t *conf);
 /* warns of those that let everybody purge */
 void ngx_http_llm_cache_api_check(ngx_conf_t *cf);
 
