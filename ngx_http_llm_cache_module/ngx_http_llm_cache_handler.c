@@ -48,7 +48,9 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
 
-    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
+    /* "on" for a whole server is not meant for the cache's own API */
+
+    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF || conf->api) {
         return NGX_DECLINED;
     }
 
