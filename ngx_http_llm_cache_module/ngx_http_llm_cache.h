@@ -164,6 +164,8 @@ typedef struct ngx_http_llm_cache_fetch_s  ngx_http_llm_cache_fetch_t;
 
 typedef struct ngx_http_llm_cache_work_s  ngx_http_llm_cache_work_t;
 
+typedef struct ngx_http_llm_cache_aside_s  ngx_http_llm_cache_aside_t;
+
 /* what the cache would have done for a request, within one scope */
 
 typedef struct {
@@ -177,6 +179,7 @@ typedef struct {
     ngx_http_llm_cache_observed_way_t  ways[NGX_HTTP_LLM_CACHE_OBSERVED_MAX];
 
     llm_buf_t                    text;       /* of the body, as it comes */
+    ngx_http_llm_cache_aside_t  *aside;      /* what a thread reads */
     llm_gunzip_t                *gunzip;     /* of a compressed answer */
     size_t                       size;       /* of the record, but its body */
     size_t                       body_len;
@@ -460,6 +463,14 @@ ngx_int_t ngx_http_llm_cache_post_work(ngx_http_request_t *r,
 ngx_int_t ngx_http_llm_cache_post_task(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, void (*handler)(void *data, ngx_log_t *log),
     void *data);
+/*
+ * The same of what is observed: the request does not wait, and may end before.
+ * NGX_BUSY: it is not done at all.
+ */
+ngx_int_t ngx_http_llm_cache_post_aside(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_work_t *work);
+/* the request ends */
+void ngx_http_llm_cache_leave_aside(ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_work_done(ngx_http_request_t *r,
     ngx_http_llm_cache_work_t *work);
 
@@ -846,6 +857,9 @@ ngx_int_t ngx_http_llm_cache_api_handler(ngx_http_request_t *r);
 
 char *ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+/* "if" and "limit_except" in its location */
+void ngx_http_llm_cache_api_merge(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev, ngx_http_llm_cache_loc_conf_t *conf);
 /* warns of those that let everybody purge */
 void ngx_http_llm_cache_api_check(ngx_conf_t *cf);
 

@@ -7,8 +7,8 @@
 #define _NGX_HTTP_LLM_CACHE_API_H_INCLUDED_
 
 
-#include "llm_purge.h"
 #include "ngx_http_llm_cache.h"
+#include "llm_purge.h"
 
 
 /* ngx_http_llm_cache_api.c */

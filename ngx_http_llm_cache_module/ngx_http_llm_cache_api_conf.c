@@ -4,8 +4,10 @@
 #define NGX_HTTP_LLM_CACHE_API_WORDS  3
 
 
-static ngx_uint_t ngx_http_llm_cache_api_guarded(ngx_conf_t *cf,
+static ngx_uint_t ngx_http_llm_cache_api_limited(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
+static ngx_uint_t ngx_http_llm_cache_api_guarded(ngx_conf_t *cf,
+    void **loc_conf);
 static ngx_uint_t ngx_http_llm_cache_api_local(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_uint_t ngx_http_llm_cache_api_serves(ngx_http_conf_addr_t *addr,
@@ -71,6 +73,28 @@ ngx_http_llm_cache_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/* "if" and "limit_except" in the location have a configuration of their own */
+
+void
+ngx_http_llm_cache_api_merge(ngx_conf_t *cf,
+    ngx_http_llm_cache_loc_conf_t *prev, ngx_http_llm_cache_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (prev->api == 0 || !clcf->noname || clcf->handler) {
+        return;
+    }
+
+    conf->api = prev->api;
+
+    if (clcf->lmt_excpt) {
+        clcf->handler = ngx_http_llm_cache_api_handler;
+    }
+}
+
+
 void
 ngx_http_llm_cache_api_check(ngx_conf_t *cf)
 {
@@ -84,7 +108,8 @@ ngx_http_llm_cache_api_check(ngx_conf_t *cf)
     for (i = 0; i < mcf->apis.nelts; i++) {
 
         if (!api[i].write
-            || ngx_http_llm_cache_api_guarded(cf, api[i].location)
+            || ngx_http_llm_cache_api_limited(cf, api[i].location)
+            || ngx_http_llm_cache_api_guarded(cf, api[i].location->loc_conf)
             || ngx_http_llm_cache_api_local(cf, api[i].server))
         {
             continue;
@@ -99,13 +124,27 @@ ngx_http_llm_cache_api_check(ngx_conf_t *cf)
 }
 
 
+/* whether "limit_except" guards what writes */
+
+static ngx_uint_t
+ngx_http_llm_cache_api_limited(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+{
+    ngx_uint_t  methods;
+
+    methods = NGX_HTTP_POST|NGX_HTTP_DELETE;
+
+    return (clcf->limit_except & methods) == methods
+           && ngx_http_llm_cache_api_guarded(cf, clcf->limit_except_loc_conf);
+}
+
+
 /*
  * Whether a module that guards locations is configured there.  Their
  * configurations are their own, but begin with what is empty without a rule.
  */
 
 static ngx_uint_t
-ngx_http_llm_cache_api_guarded(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+ngx_http_llm_cache_api_guarded(ngx_conf_t *cf, void **loc_conf)
 {
     void              **words;
     ngx_uint_t          i, j, k;
@@ -134,7 +173,7 @@ ngx_http_llm_cache_api_guarded(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
                 continue;
             }
 
-            words = clcf->loc_conf[module->ctx_index];
+            words = loc_conf[module->ctx_index];
 
             for (k = 0; k < (j ? 1 : NGX_HTTP_LLM_CACHE_API_WORDS); k++) {
                 if (words[k]) {

@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_llm_cache_metrics.h"
+#include "llm_utf8.h"
 
 
 static void ngx_http_llm_cache_metric_requests(ngx_http_llm_cache_metrics_t *m,
@@ -51,6 +52,8 @@ static void ngx_http_llm_cache_metric_histogram(
     ngx_http_llm_cache_metrics_t *m, ngx_http_llm_cache_histogram_e h,
     const char *tier);
 
+static ngx_uint_t ngx_http_llm_cache_metric_is_utf8(const u_char *data,
+    size_t len);
 static void ngx_http_llm_cache_metric_escaped(
     ngx_http_llm_cache_metrics_t *m, const u_char *data, size_t len);
 static u_char *ngx_http_llm_cache_metric_number(u_char *p, uint64_t n,
@@ -667,11 +670,38 @@ ngx_http_llm_cache_metric_word(ngx_http_llm_cache_metrics_t *m,
 }
 
 
+static ngx_uint_t
+ngx_http_llm_cache_metric_is_utf8(const u_char *data, size_t len)
+{
+    size_t      i;
+    llm_utf8_t  utf8;
+
+    utf8.need = 0;
+
+    for (i = 0; i < len; i++) {
+        if (utf8.need ? !llm_utf8_next(&utf8, data[i])
+                      : data[i] >= 0x80 && !llm_utf8_lead(&utf8, data[i]))
+        {
+            return 0;
+        }
+    }
+
+    return utf8.need == 0;
+}
+
+
+/* one label that is no UTF-8 makes the whole text unreadable for a scraper */
+
 static void
 ngx_http_llm_cache_metric_escaped(ngx_http_llm_cache_metrics_t *m,
     const u_char *data, size_t len)
 {
     size_t  i;
+
+    if (!ngx_http_llm_cache_metric_is_utf8(data, len)) {
+        ngx_http_llm_cache_metric_text(m, "?");
+        return;
+    }
 
     for (i = 0; i < len; i++) {
 

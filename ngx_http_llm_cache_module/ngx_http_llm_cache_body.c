@@ -40,6 +40,7 @@ ngx_int_t
 ngx_http_llm_cache_read_body(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
+    ngx_int_t                  rc;
     ngx_http_llm_cache_work_t  work;
 
     if (ctx->work) {
@@ -77,7 +78,10 @@ ngx_http_llm_cache_read_body(ngx_http_request_t *r,
         work.ignore.n = ctx->conf->ignore->nelts;
     }
 
-    if (ngx_http_llm_cache_post_work(r, ctx, &work) == NGX_OK) {
+    rc = ctx->observed ? ngx_http_llm_cache_post_aside(r, ctx, &work)
+                       : ngx_http_llm_cache_post_work(r, ctx, &work);
+
+    if (rc != NGX_DECLINED) {
         return NGX_AGAIN;
     }
 

@@ -198,6 +198,7 @@ ngx_http_llm_cache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->headers, prev->headers, 1);
 
     ngx_http_llm_cache_merge_flights(cf, prev, conf);
+    ngx_http_llm_cache_api_merge(cf, prev, conf);
 
     if (conf->enable != NGX_HTTP_LLM_CACHE_OFF
         && ngx_http_llm_cache_turn_on(cf, conf) != NGX_CONF_OK)

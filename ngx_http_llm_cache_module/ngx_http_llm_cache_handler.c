@@ -48,7 +48,9 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
 
-    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF) {
+    /* "on" for a whole server is not meant for the cache's own API */
+
+    if (conf->enable == NGX_HTTP_LLM_CACHE_OFF || conf->api) {
         return NGX_DECLINED;
     }
 
@@ -324,7 +326,8 @@ ngx_http_llm_cache_decided(ngx_http_request_t *r,
 
     /* for as long as the upstream takes nobody needs the document */
 
-    if (!ctx->following && !ctx->working && !ctx->pacing && !ctx->batching
+    if (rc != NGX_DECLINED
+        && !ctx->following && !ctx->working && !ctx->pacing && !ctx->batching
         && (ngx_http_llm_cache_stored(ctx)
             || ctx->status == NGX_HTTP_LLM_CACHE_SHARED))
     {
@@ -447,7 +450,7 @@ ngx_http_llm_cache_lookup(ngx_http_request_t *r,
             return ngx_http_llm_cache_lookup_failed(r, ctx);
         }
 
-        if (ngx_http_llm_cache_leads(&ctx->writer)) {
+        if (ctx->items && ngx_http_llm_cache_leads(&ctx->writer)) {
             return ngx_http_llm_cache_forward(r, ctx);
         }
 

@@ -400,9 +400,6 @@ ngx_http_llm_cache_reply_write(ngx_http_llm_cache_reply_t *reply,
         return NGX_DECLINED;
     }
 
-    /* the upstream was asked before */
-    w.purges = reply->purges;
-
     return ngx_http_llm_cache_zone_commit(&w, rec,
                                           llm_evict_weight(rec->prompt_tokens,
                                                            -1, w.len));

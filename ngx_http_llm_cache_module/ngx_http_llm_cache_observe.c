@@ -590,6 +590,7 @@ ngx_http_llm_cache_observe_end(ngx_http_llm_cache_ctx_t *ctx)
     }
 
     ngx_http_llm_cache_observe_land(ctx);
+    ngx_http_llm_cache_leave_aside(ctx);
 
     llm_buf_free(&ob->text);
 

@@ -152,7 +152,17 @@ ngx_http_llm_cache_stat_series(ngx_http_llm_cache_stat_t *stat,
     ngx_http_llm_cache_series_t  *series;
 
     label = *location;
-    label.len = ngx_min(label.len, NGX_HTTP_LLM_CACHE_LABEL);
+
+    if (label.len > NGX_HTTP_LLM_CACHE_LABEL) {
+
+        /* not within a character of UTF-8, whose other bytes are these */
+
+        label.len = NGX_HTTP_LLM_CACHE_LABEL;
+
+        while (label.len && (label.data[label.len] & 0xc0) == 0x80) {
+            label.len--;
+        }
+    }
 
     series = NULL;
 

@@ -375,5 +375,11 @@ ok(!warned('llm_cache_api write=on; auth_request /auth;', %wide),
     'auth_request: none');
 ok(!warned('llm_cache_api write=on;', %wide, http => 'deny all;'),
     'deny around it: none');
+ok(!warned('llm_cache_api write=on; limit_except GET { deny all; }', %wide),
+    'limit_except with deny: none');
+ok(warned('llm_cache_api write=on; limit_except POST { deny all; }', %wide),
+    'limit_except for others than POST: a warning');
+ok(warned('llm_cache_api write=on; limit_except GET { }',
+    %wide), 'limit_except that guards nothing: a warning');
 
 finish();

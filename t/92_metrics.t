@@ -22,6 +22,10 @@ families = list(text_string_to_metric_families(text))
 print(len(families), sum(len(f.samples) for f in families))
 END
 
+# a name that is cut, within a character if it is cut anywhere
+
+my $LONG = "\xc3\xa4" x 60;
+
 my $mock = mock();
 my $redis = LLMTest::Redis->new;
 my $port = $redis->port;
@@ -40,6 +44,16 @@ my $nginx = nginx(no_location => 1,
     }
 
     location ~ "^/quote\\"d\\\\d*\\\\.a\xc3\xa4{0,3}<img src=x>" {
+        llm_cache on zone=other;
+        proxy_pass http://llm;
+    }
+
+    location /$LONG {
+        llm_cache on zone=other;
+        proxy_pass http://llm;
+    }
+
+    location /\xff {
         llm_cache on zone=other;
         proxy_pass http://llm;
     }
@@ -133,8 +147,13 @@ $nginx->post(chat_uri(), chat('b'), headers => { 'Cache-Control' =>
     'no-cache' });
 $nginx->post("/quote\"d4.a\xc3\xa4<img%20src=x>" . chat_uri(), chat('c',
     model => 'claude-3:x/y@z+1'));
+$nginx->post("/$_" . chat_uri(), chat('d')) for $LONG, "\xff";
 $nginx->logged($nginx->get('/api'));
 
+like(metrics(), qr/location="metrics\.example\.com \/(?:\xc3\xa4){37}"/,
+    'a long location is cut between characters');
+like(metrics(), qr/location="\?"/, 'a location that is no UTF-8');
+like($nginx->get('/api/status')->body, qr/"\?"/, 'the same in JSON');
 like(metrics(), qr/\\"d\\\\d\*\\\\\.a/, 'a location with quotes');
 like(metrics(), qr/model="claude-3:x\/y\@z\+1"/, 'a model');
 like(metrics(), qr/^llm_cache_redis_stores_total\{zone=".+"\} [1-9]/m,

@@ -15,7 +15,9 @@ use LLMTest;
 
 my $root = abs_path("$FindBin::Bin/..");
 my $so = 'ngx_http_llm_cache_module.so';
-my $binary = $ENV{TEST_NGINX_BINARY} || 'nginx';
+my $binary = $ENV{TEST_NGINX_BINARY} || `command -v nginx 2>/dev/null`;
+
+chomp $binary;
 
 plan skip_all => 'the module is not a file'
     if ($ENV{TEST_NGINX_MODULE} // '') eq 'static';

@@ -23,13 +23,8 @@ copy_sources()
     mkdir -p "$tree"
 
     cp -dRp "$root"/{config,config.make,ngx_http_llm_cache_module} \
-<<<<<<< HEAD
         "$root"/{debian,docs,examples} \
         "$root"/{README,CHANGELOG,SECURITY}.md "$root/LICENSE" "$tree/"
-=======
-        "$root"/{debian,docs,examples,LICENSE} \
-        "$root"/{README,CHANGELOG,SECURITY}.md "$tree/"
->>>>>>> package
 }
 
 
