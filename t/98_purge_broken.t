@@ -15,7 +15,8 @@ use LLMTest::Trap;
 my $trap = LLMTest::Trap->new // plan skip_all => 'no C compiler';
 my $mock = mock();
 
-my $nginx = nginx(workers => 3, location => 'llm_cache on; llm_cache_lock off;',
+my $nginx = nginx(workers => 3,
+    location => 'llm_cache on; llm_cache_lock off;',
     server => 'location /api/ { llm_cache_api write=on; }',
     http => 'llm_cache_zone zone=one:16m max_entry=4m;',
     listen => 'sndbuf=16k',
