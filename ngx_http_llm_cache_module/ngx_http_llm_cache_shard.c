@@ -117,6 +117,11 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
     shard->sh->purges = purges;
     shard->sh->busy = 1;
 
+    /* purges passed by a broken shard: it forgets all of before the last */
+
+    shard->sh->purges.last = ngx_http_llm_cache_zone_purges(shard->zone);
+    shard->sh->purges.all = shard->sh->purges.last;
+
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "llm_cache_zone \"%V\" starts empty", &shard->name);
 
