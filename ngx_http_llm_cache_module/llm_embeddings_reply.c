@@ -23,6 +23,7 @@ enum {
 #define LLM_REPLY_ROLES   0x0f
 #define LLM_REPLY_SHIFT   12
 #define LLM_REPLY_BARE    0x10   /* an element that is a vector */
+#define LLM_REPLY_TEXT    0x20   /* or a text */
 
 
 static const llm_scan_node_t *llm_reply_root(const llm_dialect_t *dialect);
@@ -120,7 +121,8 @@ static const llm_scan_node_t  llm_reply_cohere_elements[] = {
     llm_reply_cohere_vectors(3),
     llm_reply_cohere_vectors(4),
     llm_reply_cohere_vectors(5),
-    { llm_null_string, llm_reply_of(LLM_REPLY_ELEMENT, 6), NULL, NULL }
+    { llm_null_string, llm_reply_of(LLM_REPLY_ELEMENT | LLM_REPLY_TEXT, 6),
+      NULL, NULL }
 };
 
 static const llm_scan_node_t  llm_reply_cohere_types[] = {
@@ -552,15 +554,16 @@ llm_reply_element(llm_embeddings_cut_t *cut, llm_reply_list_t *list,
         return -1;
     }
 
-    /* objects have a vector inside; the only others are texts */
+    /* objects have a vector inside; the only others are Cohere's texts */
 
     by_index = cut->scan.root == &llm_reply_openai;
 
     if (list->n == cut->n
         || (by_index && !list->indexed)
         || (value->type == LLM_SCAN_OBJECT ? !list->vectors
-            : value->type != LLM_SCAN_STRING
-              && !(value->role & LLM_REPLY_BARE)))
+            : !(value->role & (LLM_REPLY_BARE | LLM_REPLY_TEXT))
+              || ((value->role & LLM_REPLY_TEXT)
+                  && value->type != LLM_SCAN_STRING)))
     {
         return -1;
     }

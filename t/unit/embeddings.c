@@ -204,6 +204,13 @@ answers(void)
          "{\n \"embeddings\": [\n  {\"values\": [1]},\n  {\"values\": [2]}\n ]"
          "\n}\n", "{\n \"embeddings\": [\n  {\"values\": [1]}\n ]\n}\n",
          "{\n \"embeddings\": [\n  {\"values\": [2]}\n ]\n}\n");
+    cuts(LLM_DIALECT_GEMINI_EMBED,
+         "{\"embeddings\":[\"index\",{\"values\":[2]}]}", NULL, NULL);
+    cuts(LLM_DIALECT_GEMINI_EMBED, "{\"embeddings\":[[1],{\"values\":[2]}]}",
+         NULL, NULL);
+    cuts(LLM_DIALECT_COHERE_EMBED,
+         "{\"embeddings\":{\"float\":[[1],[2]]},\"texts\":[\"a\",[2]]}", NULL,
+         NULL);
     cuts(LLM_DIALECT_OLLAMA_EMBED,
          "{\"embeddings\":[[1],[2]],\"total_duration\":7}",
          "{\"embeddings\":[[1]],\"total_duration\":7}",

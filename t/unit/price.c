@@ -19,8 +19,8 @@ is_price(const char *text, uint64_t expected)
 {
     uint64_t  price;
 
-    is_int(llm_price_parse(view(text), &price), 0, "%s", text);
-    is_int((long) price, (long) expected, "%s", text);
+    is_int(llm_price_parse(view(text), &price), 0, "a price: %s", text);
+    is_int((long) price, (long) expected, "what it says: %s", text);
 }
 
 
@@ -29,7 +29,7 @@ is_no_price(const char *text)
 {
     uint64_t  price;
 
-    is_int(llm_price_parse(view(text), &price), -1, "%s", text);
+    is_int(llm_price_parse(view(text), &price), -1, "no price: %s", text);
 }
 
 
@@ -41,14 +41,14 @@ is_cost(const char *prompt, int64_t tokens, uint64_t expected)
     price.completion = 0;
 
     (void) llm_price_parse(view(prompt), &price.prompt);
-    is_int((long) llm_price_cost(&price, tokens, 0), (long) expected, "%s",
-           prompt);
+    is_int((long) llm_price_cost(&price, tokens, 0), (long) expected,
+           "cost at %s", prompt);
 
     price.completion = price.prompt;
     price.prompt = 0;
 
-    is_int((long) llm_price_cost(&price, -1, tokens), (long) expected, "%s",
-           prompt);
+    is_int((long) llm_price_cost(&price, -1, tokens), (long) expected,
+           "cost at %s", prompt);
 }
 
 
@@ -101,7 +101,7 @@ test_globs(void)
 
     for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         is_int(llm_price_match(view(tests[i].glob), view(tests[i].text)),
-               tests[i].match, "%s", tests[i].glob);
+               tests[i].match, "glob: %s", tests[i].glob);
     }
 }
 
