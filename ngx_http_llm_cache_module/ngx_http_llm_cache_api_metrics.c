@@ -19,14 +19,12 @@ static void ngx_http_llm_cache_metric_tokens(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_parts(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
-static void ngx_http_llm_cache_metric_entries(ngx_http_llm_cache_metrics_t *m,
+static void ngx_http_llm_cache_metric_gauge(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_memory(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_evictions(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_flights(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data);
 static void ngx_http_llm_cache_metric_lookup(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_histogram_of(
@@ -121,7 +119,8 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
 
     { "llm_cache_entries", "gauge",
       "Answers in the zone.",
-      ngx_http_llm_cache_metric_entries, 0 },
+      ngx_http_llm_cache_metric_gauge,
+      offsetof(ngx_http_llm_cache_gauges_t, entries) },
 
     { "llm_cache_memory_bytes", "gauge",
       "Pages of the zone, used and free.",
@@ -133,7 +132,8 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
 
     { "llm_cache_flights", "gauge",
       "Upstream calls in progress that others may follow.",
-      ngx_http_llm_cache_metric_flights, 0 },
+      ngx_http_llm_cache_metric_gauge,
+      offsetof(ngx_http_llm_cache_gauges_t, flying) },
 
     { "llm_cache_flights_started", "counter",
       "Upstream calls that others could follow.",
@@ -378,8 +378,10 @@ ngx_http_llm_cache_metric_sample(ngx_http_llm_cache_metrics_t *m,
 }
 
 
+/* a gauge of the zone */
+
 static void
-ngx_http_llm_cache_metric_entries(ngx_http_llm_cache_metrics_t *m,
+ngx_http_llm_cache_metric_gauge(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data)
 {
     ngx_http_llm_cache_gauges_t  gauges;
@@ -387,7 +389,8 @@ ngx_http_llm_cache_metric_entries(ngx_http_llm_cache_metrics_t *m,
     ngx_http_llm_cache_zone_gauges(m->zone, &gauges);
 
     ngx_http_llm_cache_metric_begin(m, "");
-    ngx_http_llm_cache_metric_end(m, gauges.entries, 1);
+    ngx_http_llm_cache_metric_end(m, *(ngx_uint_t *)
+                                     ((char *) &gauges + data), 1);
 }
 
 
@@ -420,19 +423,6 @@ ngx_http_llm_cache_metric_evictions(ngx_http_llm_cache_metrics_t *m,
     ngx_http_llm_cache_metric_begin(m, "_total");
     ngx_http_llm_cache_metric_word(m, "reason", "inactive");
     ngx_http_llm_cache_metric_end(m, m->zone->stat->inactive, 1);
-}
-
-
-static void
-ngx_http_llm_cache_metric_flights(ngx_http_llm_cache_metrics_t *m,
-    uintptr_t data)
-{
-    ngx_http_llm_cache_gauges_t  gauges;
-
-    ngx_http_llm_cache_zone_gauges(m->zone, &gauges);
-
-    ngx_http_llm_cache_metric_begin(m, "");
-    ngx_http_llm_cache_metric_end(m, gauges.flying, 1);
 }
 
 

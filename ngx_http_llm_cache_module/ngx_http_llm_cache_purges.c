@@ -297,33 +297,6 @@ ngx_http_llm_cache_purge_remove(ngx_http_llm_cache_hold_t *hold)
 }
 
 
-ngx_int_t
-ngx_http_llm_cache_zone_look(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold)
-{
-    ngx_int_t                    rc;
-    ngx_http_llm_cache_node_t   *node;
-    ngx_http_llm_cache_shard_t  *shard;
-
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
-
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    node = *ngx_http_llm_cache_shard_find(shard, key);
-    rc = NGX_DECLINED;
-
-    if (node) {
-        rc = ngx_http_llm_cache_shard_hold(shard, node, hold);
-    }
-
-    ngx_http_llm_cache_shard_unlock(shard);
-
-    return rc;
-}
-
-
 ngx_uint_t
 ngx_http_llm_cache_shard_dead(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node)

@@ -78,10 +78,6 @@ ngx_int_t ngx_http_llm_cache_purge_remove(ngx_http_llm_cache_hold_t *hold);
 /* frees some of what was purged with everything; 0 when it is all gone */
 ngx_uint_t ngx_http_llm_cache_zone_bury(ngx_http_llm_cache_zone_t *zone);
 
-/* holds a record of any age without counting it; NGX_OK or NGX_DECLINED */
-ngx_int_t ngx_http_llm_cache_zone_look(ngx_http_llm_cache_zone_t *zone,
-    const u_char *key, ngx_http_llm_cache_hold_t *hold);
-
 
 /* under a shard's lock, for the zone's own files */
 

@@ -301,7 +301,7 @@ ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
 
 
 ngx_int_t
-ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
+ngx_http_llm_cache_zone_look(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold)
 {
     ngx_int_t                    rc;
@@ -317,13 +317,31 @@ ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
     node = *ngx_http_llm_cache_shard_find(shard, key);
     rc = NGX_DECLINED;
 
-    if (node && (time_t) node->expires > ngx_time()) {
+    if (node) {
         rc = ngx_http_llm_cache_shard_hold(shard, node, hold);
     }
 
     ngx_http_llm_cache_shard_unlock(shard);
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold)
+{
+    if (ngx_http_llm_cache_zone_look(zone, key, hold) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if ((time_t) hold->node->expires > ngx_time()) {
+        return NGX_OK;
+    }
+
+    ngx_http_llm_cache_zone_release(hold);
+
+    return NGX_DECLINED;
 }
 
 

@@ -178,7 +178,11 @@ ngx_int_t ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 ngx_uint_t ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_uint_t n);
 
-/* holds a fresh record without counting it as asked for */
+/* holds a record of any age without counting it as asked for */
+ngx_int_t ngx_http_llm_cache_zone_look(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_http_llm_cache_hold_t *hold);
+
+/* the same of a fresh one */
 ngx_int_t ngx_http_llm_cache_zone_peek(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold);
 
