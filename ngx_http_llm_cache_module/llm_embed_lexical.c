@@ -10,7 +10,6 @@
 
 #define LLM_LEXICAL_SEED      0x9e3779b97f4a7c15ull
 #define LLM_LEXICAL_SALT_ONE  0x01
-#define LLM_LEXICAL_SALT_TWO  0x02
 #define LLM_LEXICAL_SALT_PART 0x03
 
 /* what a pair of words and the trigrams of a word weigh beside the word */
