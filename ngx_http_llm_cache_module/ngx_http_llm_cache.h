@@ -417,6 +417,24 @@ void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
 /* the request waits no more: its events run the phases */
 void ngx_http_llm_cache_ready_phases(ngx_http_request_t *r);
+
+/* a subrequest has ended; the code is its own, which may be an error */
+typedef ngx_int_t (*ngx_http_llm_cache_background_pt)(ngx_http_request_t *sr,
+    void *data, ngx_int_t rc);
+
+/*
+ * A subrequest in the background, with a context of its own: an error of it
+ * does not end the request.  NULL: it cannot be had.
+ */
+ngx_http_request_t *ngx_http_llm_cache_background(ngx_http_request_t *r,
+    ngx_str_t *uri, ngx_str_t *args, ngx_uint_t flags,
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_background_pt handler,
+    void *data);
+
+/* one of the buffers of ctx->free, which get there when they are sent, for
+   bytes that stay where they are; NULL when memory ran out */
+ngx_chain_t *ngx_http_llm_cache_free_buf(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *p, size_t len);
 /* adds a read-only buffer to a chain: the new end of the chain, or NULL when
    memory ran out; nginx takes an empty buffer for a bug, so none is added */
 ngx_chain_t **ngx_http_llm_cache_add_buf(ngx_http_request_t *r,

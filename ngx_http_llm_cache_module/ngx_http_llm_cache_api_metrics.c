@@ -17,7 +17,9 @@ static void ngx_http_llm_cache_metric_counter(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_tokens(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
-static void ngx_http_llm_cache_metric_parts(ngx_http_llm_cache_metrics_t *m,
+static void ngx_http_llm_cache_metric_cost(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data);
+static void ngx_http_llm_cache_metric_seconds(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
 static void ngx_http_llm_cache_metric_gauge(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data);
@@ -99,22 +101,22 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
 
     { "llm_cache_saved_cost", "counter",
       "What the saved tokens would have cost, by llm_cache_price.",
-      ngx_http_llm_cache_metric_parts,
+      ngx_http_llm_cache_metric_cost,
       NGX_HTTP_LLM_CACHE_IN_SERIES(saved.cost) },
 
     { "llm_cache_fetched_cost", "counter",
       "What the fetched tokens cost, by llm_cache_price.",
-      ngx_http_llm_cache_metric_parts,
+      ngx_http_llm_cache_metric_cost,
       NGX_HTTP_LLM_CACHE_IN_SERIES(fetched.cost) },
 
     { "llm_cache_saved_seconds", "counter",
       "Upstream time of answers from the cache.",
-      ngx_http_llm_cache_metric_parts,
+      ngx_http_llm_cache_metric_seconds,
       NGX_HTTP_LLM_CACHE_IN_SERIES(saved.msec) },
 
     { "llm_cache_fetched_seconds", "counter",
       "Upstream time of answers that were fetched and stored.",
-      ngx_http_llm_cache_metric_parts,
+      ngx_http_llm_cache_metric_seconds,
       NGX_HTTP_LLM_CACHE_IN_SERIES(fetched.msec) },
 
     { "llm_cache_entries", "gauge",
@@ -324,19 +326,23 @@ ngx_http_llm_cache_metric_tokens(ngx_http_llm_cache_metrics_t *m,
 }
 
 
-/* billionths of a unit of currency, or thousandths of a second */
+/* billionths of a unit of currency */
 
 static void
-ngx_http_llm_cache_metric_parts(ngx_http_llm_cache_metrics_t *m,
+ngx_http_llm_cache_metric_cost(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data)
 {
-    uint64_t  unit;
+    ngx_http_llm_cache_metric_series(m, data, 1000000000, NULL, NULL);
+}
 
-    unit = data == NGX_HTTP_LLM_CACHE_IN_SERIES(saved.msec)
-           || data == NGX_HTTP_LLM_CACHE_IN_SERIES(fetched.msec)
-           ? 1000 : 1000000000;
 
-    ngx_http_llm_cache_metric_series(m, data, unit, NULL, NULL);
+/* thousandths of a second */
+
+static void
+ngx_http_llm_cache_metric_seconds(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_http_llm_cache_metric_series(m, data, 1000, NULL, NULL);
 }
 
 

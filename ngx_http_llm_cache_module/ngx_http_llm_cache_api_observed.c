@@ -10,7 +10,9 @@ static void ngx_http_llm_cache_metric_observed_requests(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 static void ngx_http_llm_cache_metric_observed_tokens(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
-static void ngx_http_llm_cache_metric_observed_parts(
+static void ngx_http_llm_cache_metric_observed_cost(
+    ngx_http_llm_cache_metrics_t *m, uintptr_t data);
+static void ngx_http_llm_cache_metric_observed_seconds(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
 static void ngx_http_llm_cache_metric_observed_room(
     ngx_http_llm_cache_metrics_t *m, uintptr_t data);
@@ -53,22 +55,22 @@ static const ngx_http_llm_cache_family_t
 
     { "llm_cache_observed_saved_cost", "counter",
       "What these saved tokens cost, by llm_cache_price.",
-      ngx_http_llm_cache_metric_observed_parts,
+      ngx_http_llm_cache_metric_observed_cost,
       NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.cost) },
 
     { "llm_cache_observed_fetched_cost", "counter",
       "What these fetched tokens cost, by llm_cache_price.",
-      ngx_http_llm_cache_metric_observed_parts,
+      ngx_http_llm_cache_metric_observed_cost,
       NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.cost) },
 
     { "llm_cache_observed_saved_seconds", "counter",
       "Upstream time that the cache would have saved.",
-      ngx_http_llm_cache_metric_observed_parts,
+      ngx_http_llm_cache_metric_observed_seconds,
       NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.msec) },
 
     { "llm_cache_observed_fetched_seconds", "counter",
       "Upstream time of answers that would have been fetched and stored.",
-      ngx_http_llm_cache_metric_observed_parts,
+      ngx_http_llm_cache_metric_observed_seconds,
       NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.msec) },
 
     { "llm_cache_observed_entries", "gauge",
@@ -174,16 +176,18 @@ ngx_http_llm_cache_metric_observed_tokens(ngx_http_llm_cache_metrics_t *m,
 
 
 static void
-ngx_http_llm_cache_metric_observed_parts(ngx_http_llm_cache_metrics_t *m,
+ngx_http_llm_cache_metric_observed_cost(ngx_http_llm_cache_metrics_t *m,
     uintptr_t data)
 {
-    uint64_t  unit;
+    ngx_http_llm_cache_metric_ways(m, data, 1000000000, NULL, NULL);
+}
 
-    unit = data == NGX_HTTP_LLM_CACHE_IN_OBSERVED(saved.msec)
-           || data == NGX_HTTP_LLM_CACHE_IN_OBSERVED(fetched.msec)
-           ? 1000 : 1000000000;
 
-    ngx_http_llm_cache_metric_ways(m, data, unit, NULL, NULL);
+static void
+ngx_http_llm_cache_metric_observed_seconds(ngx_http_llm_cache_metrics_t *m,
+    uintptr_t data)
+{
+    ngx_http_llm_cache_metric_ways(m, data, 1000, NULL, NULL);
 }
 
 

@@ -115,6 +115,15 @@ ngx_http_llm_cache_api_read(ngx_http_request_t *r,
     ngx_uint_t    copied;
     llm_reason_e  reason;
 
+    /* what would be missed there may be a condition */
+
+    if (r->args.len) {
+        (void) ngx_snprintf((u_char *) req->error, LLM_PURGE_ERROR_LEN,
+                            "what is meant stands in the body, "
+                            "not in a query%Z");
+        return NGX_DECLINED;
+    }
+
     reason = ngx_http_llm_cache_gather(r, NGX_HTTP_LLM_CACHE_API_BODY, &text,
                                        &copied);
 

@@ -99,35 +99,29 @@ ngx_http_llm_cache_embed_start(ngx_http_request_t *r,
     ngx_str_t                            body;
     ngx_http_request_t                  *sr;
     ngx_http_llm_cache_ctx_t            *own;
-    ngx_http_post_subrequest_t          *ps;
     ngx_http_llm_cache_embedding_t      *embedding;
     ngx_http_llm_cache_semantic_conf_t  *sc;
 
     sc = &ctx->conf->semantic;
 
     embedding = ngx_pcalloc(r->pool, sizeof(ngx_http_llm_cache_embedding_t));
-    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
     own = ngx_http_llm_cache_create_ctx(r->pool);
 
-    if (embedding == NULL || ps == NULL || own == NULL
+    if (embedding == NULL || own == NULL
         || ngx_http_llm_cache_embed_body(r, text, &sc->model_name, &body)
            != NGX_OK)
     {
         return NULL;
     }
 
-    ps->handler = ngx_http_llm_cache_embed_done;
-    ps->data = embedding;
-
-    if (ngx_http_subrequest(r, &sc->location, NULL, &sr, ps,
-                            NGX_HTTP_SUBREQUEST_BACKGROUND)
-        != NGX_OK)
-    {
+    sr = ngx_http_llm_cache_background(r, &sc->location, NULL, 0, own,
+                                       ngx_http_llm_cache_embed_done,
+                                       embedding);
+    if (sr == NULL) {
         return NULL;
     }
 
     own->embedding = embedding;
-    ngx_http_llm_cache_set_ctx(sr, own);
 
     embedding->subrequest = sr;
     embedding->vector = vector;
@@ -311,8 +305,6 @@ ngx_http_llm_cache_embed_done(ngx_http_request_t *sr, void *data,
     ngx_int_t rc)
 {
     ngx_http_llm_cache_embedding_t *embedding = data;
-
-    /* to nginx its errors would be the end of the request itself */
 
     if (embedding->request == NULL) {
         return NGX_OK;

@@ -21,6 +21,8 @@
 static ngx_int_t ngx_http_llm_cache_items_run(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_items_write(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_llm_cache_items_rest(
+    ngx_http_llm_cache_items_t *items, ngx_uint_t i, ngx_uint_t work);
 static ngx_int_t ngx_http_llm_cache_items_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_item_find(ngx_http_request_t *r,
@@ -203,6 +205,23 @@ ngx_http_llm_cache_items_write(ngx_http_request_t *r)
 }
 
 
+/* whether the input is one for the next round */
+
+static ngx_uint_t
+ngx_http_llm_cache_items_rest(ngx_http_llm_cache_items_t *items, ngx_uint_t i,
+    ngx_uint_t work)
+{
+    if (work < NGX_HTTP_LLM_CACHE_ITEM_WORK) {
+        return 0;
+    }
+
+    items->next = i;
+    ngx_http_llm_cache_items_later(items);
+
+    return 1;
+}
+
+
 /* in memory */
 
 static ngx_int_t
@@ -216,9 +235,7 @@ ngx_http_llm_cache_items_find(ngx_http_request_t *r,
 
     for (i = items->next, work = 0; i < items->n; i++) {
 
-        if (work >= NGX_HTTP_LLM_CACHE_ITEM_WORK) {
-            items->next = i;
-            ngx_http_llm_cache_items_later(items);
+        if (ngx_http_llm_cache_items_rest(items, i, work)) {
             return NGX_AGAIN;
         }
 
@@ -689,9 +706,7 @@ ngx_http_llm_cache_items_drop(ngx_http_request_t *r,
 
     for (i = items->next, work = 0; i < items->n; i++) {
 
-        if (work >= NGX_HTTP_LLM_CACHE_ITEM_WORK) {
-            items->next = i;
-            ngx_http_llm_cache_items_later(items);
+        if (ngx_http_llm_cache_items_rest(items, i, work)) {
             return NGX_AGAIN;
         }
 

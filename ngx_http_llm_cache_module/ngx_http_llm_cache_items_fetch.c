@@ -31,7 +31,6 @@ ngx_http_llm_cache_items_ask(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t    *own;
     ngx_http_llm_cache_items_t  *items;
     ngx_http_llm_cache_fetch_t  *fetch;
-    ngx_http_post_subrequest_t  *ps;
 
     items = ctx->items;
 
@@ -40,26 +39,20 @@ ngx_http_llm_cache_items_ask(ngx_http_request_t *r,
     }
 
     fetch = ngx_pcalloc(r->pool, sizeof(ngx_http_llm_cache_fetch_t));
-    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
     own = ngx_http_llm_cache_create_ctx(r->pool);
 
-    if (fetch == NULL || ps == NULL || own == NULL) {
+    if (fetch == NULL || own == NULL) {
         return NGX_DECLINED;
     }
 
-    ps->handler = ngx_http_llm_cache_fetch_done;
-    ps->data = fetch;
-
-    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, ps,
-                            NGX_HTTP_SUBREQUEST_CLONE
-                            |NGX_HTTP_SUBREQUEST_BACKGROUND)
-        != NGX_OK)
-    {
+    sr = ngx_http_llm_cache_background(r, &r->uri, &r->args,
+                                       NGX_HTTP_SUBREQUEST_CLONE, own,
+                                       ngx_http_llm_cache_fetch_done, fetch);
+    if (sr == NULL) {
         return NGX_DECLINED;
     }
 
     own->fetch = fetch;
-    ngx_http_llm_cache_set_ctx(sr, own);
 
     ctx->fetched_at = ngx_current_msec;
 
@@ -507,9 +500,7 @@ ngx_http_llm_cache_fetch_done(ngx_http_request_t *sr, void *data,
     ctx = ngx_http_llm_cache_get_ctx(r);
     ngx_http_llm_cache_items_later(ctx->items);
 
-    /* to nginx an error would be the end of the request itself */
-
-    return rc == NGX_ERROR ? NGX_OK : rc;
+    return rc;
 }
 
 

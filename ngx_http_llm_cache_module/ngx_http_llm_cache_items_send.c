@@ -728,26 +728,12 @@ static ngx_int_t
 ngx_http_llm_cache_items_add(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, u_char *p, size_t len, ngx_chain_t ***last)
 {
-    ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
-    cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
+    cl = ngx_http_llm_cache_free_buf(r, ctx, p, len);
     if (cl == NULL) {
         return NGX_ERROR;
     }
-
-    b = cl->buf;
-
-    ngx_memzero(b, sizeof(ngx_buf_t));
-
-    b->tag = (ngx_buf_tag_t) &ngx_http_llm_cache_module;
-    b->start = p;
-    b->pos = p;
-    b->last = p + len;
-    b->end = p + len;
-    b->memory = 1;
-
-    cl->next = NULL;
 
     **last = cl;
     *last = &cl->next;

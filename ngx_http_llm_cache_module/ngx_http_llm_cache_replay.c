@@ -141,15 +141,8 @@ ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
     ll = out;
 
     do {
-        cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
-        if (cl == NULL) {
-            return NGX_ERROR;
-        }
-
-        b = cl->buf;
-
-        ngx_memzero(b, sizeof(ngx_buf_t));
-        b->tag = (ngx_buf_tag_t) &ngx_http_llm_cache_module;
+        n = 0;
+        p = NULL;
 
         if (ctx->shown < end) {
             n = ngx_http_llm_cache_zone_piece(&ctx->cursor, ctx->shown, end,
@@ -157,17 +150,16 @@ ngx_http_llm_cache_show(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx,
             if (n == 0) {
                 return NGX_ERROR;
             }
-
-            b->start = p;
-            b->pos = p;
-            b->last = p + n;
-            b->end = p + n;
-            b->memory = 1;
-
-            ctx->shown += n;
         }
 
-        cl->next = NULL;
+        cl = ngx_http_llm_cache_free_buf(r, ctx, p, n);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        ctx->shown += n;
+        b = cl->buf;
+
         *ll = cl;
         ll = &cl->next;
 

@@ -1,7 +1,18 @@
 #include "ngx_http_llm_cache.h"
 
 
+/* what a subrequest in the background ends with */
+
+typedef struct {
+    ngx_http_post_subrequest_t         post;
+    ngx_http_llm_cache_background_pt   handler;
+    void                              *data;
+} ngx_http_llm_cache_background_t;
+
+
 static void ngx_http_llm_cache_cleanup(void *data);
+static ngx_int_t ngx_http_llm_cache_background_done(ngx_http_request_t *sr,
+    void *data, ngx_int_t rc);
 
 
 /*
@@ -156,6 +167,83 @@ ngx_http_llm_cache_ready_phases(ngx_http_request_t *r)
 {
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
+}
+
+
+ngx_http_request_t *
+ngx_http_llm_cache_background(ngx_http_request_t *r, ngx_str_t *uri,
+    ngx_str_t *args, ngx_uint_t flags, ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_background_pt handler, void *data)
+{
+    ngx_http_request_t               *sr;
+    ngx_http_llm_cache_background_t  *b;
+
+    b = ngx_palloc(r->pool, sizeof(ngx_http_llm_cache_background_t));
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->post.handler = ngx_http_llm_cache_background_done;
+    b->post.data = b;
+    b->handler = handler;
+    b->data = data;
+
+    if (ngx_http_subrequest(r, uri, args, &sr, &b->post,
+                            flags|NGX_HTTP_SUBREQUEST_BACKGROUND)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ngx_http_llm_cache_set_ctx(sr, ctx);
+
+    return sr;
+}
+
+
+/* to nginx an error would be the end of the request itself, whose client may
+   not have all of its answer yet */
+
+static ngx_int_t
+ngx_http_llm_cache_background_done(ngx_http_request_t *sr, void *data,
+    ngx_int_t rc)
+{
+    ngx_http_llm_cache_background_t *b = data;
+
+    rc = b->handler(sr, b->data, rc);
+
+    return rc == NGX_ERROR ? NGX_OK : rc;
+}
+
+
+ngx_chain_t *
+ngx_http_llm_cache_free_buf(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx, u_char *p, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    cl->next = NULL;
+    b = cl->buf;
+
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    b->tag = (ngx_buf_tag_t) &ngx_http_llm_cache_module;
+
+    if (len) {
+        b->start = p;
+        b->pos = p;
+        b->last = p + len;
+        b->end = p + len;
+        b->memory = 1;
+    }
+
+    return cl;
 }
 
 

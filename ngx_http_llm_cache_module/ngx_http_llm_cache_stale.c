@@ -200,32 +200,22 @@ static ngx_int_t
 ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx)
 {
-    ngx_http_request_t          *sr;
-    ngx_http_llm_cache_ctx_t    *refresh;
-    ngx_http_post_subrequest_t  *ps;
+    ngx_http_llm_cache_ctx_t  *refresh;
 
     ngx_http_llm_cache_semantic_ask(r, ctx);
     ngx_http_llm_cache_semantic_reuse(ctx);
 
     refresh = ngx_http_llm_cache_create_ctx(r->pool);
-    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
 
-    if (refresh == NULL || ps == NULL) {
-        return NGX_ERROR;
-    }
-
-    ps->handler = ngx_http_llm_cache_refreshed;
-    ps->data = refresh;
-
-    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, ps,
-                            NGX_HTTP_SUBREQUEST_CLONE
-                            |NGX_HTTP_SUBREQUEST_BACKGROUND)
-        != NGX_OK)
+    if (refresh == NULL
+        || ngx_http_llm_cache_background(r, &r->uri, &r->args,
+                                         NGX_HTTP_SUBREQUEST_CLONE, refresh,
+                                         ngx_http_llm_cache_refreshed,
+                                         refresh)
+           == NULL)
     {
         return NGX_ERROR;
     }
-
-    ngx_http_llm_cache_set_ctx(sr, refresh);
 
     refresh->conf = ctx->conf;
     refresh->uri = ctx->uri;
@@ -256,21 +246,16 @@ ngx_http_llm_cache_create_refresh(ngx_http_request_t *r,
 }
 
 
-/* to nginx an error would be the end of the request that it came from, whose
-   client may not have all of its answer yet */
-
 static ngx_int_t
 ngx_http_llm_cache_refreshed(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 {
     ngx_http_llm_cache_ctx_t *refresh = data;
 
-    if (rc != NGX_ERROR) {
-        return rc;
+    if (rc == NGX_ERROR) {
+        ngx_http_llm_cache_refuse(refresh, LLM_REASON_TRUNCATED);
     }
 
-    ngx_http_llm_cache_refuse(refresh, LLM_REASON_TRUNCATED);
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -12,6 +12,9 @@ static void ngx_http_llm_cache_zone_reap_shard(
 static ngx_uint_t ngx_http_llm_cache_zone_reap_slot(
     ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_slot_t *slot,
     ngx_pid_t pid);
+static ngx_http_llm_cache_node_t **ngx_http_llm_cache_zone_enter(
+    ngx_http_llm_cache_zone_t *zone, const u_char *key,
+    ngx_http_llm_cache_shard_t **shard);
 
 
 /*
@@ -272,21 +275,34 @@ ngx_http_llm_cache_zone_get(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+/* the link to the key's record, under the lock; NULL: there is no lock */
+
+static ngx_http_llm_cache_node_t **
+ngx_http_llm_cache_zone_enter(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key, ngx_http_llm_cache_shard_t **shard)
+{
+    *shard = ngx_http_llm_cache_zone_shard(zone, key);
+
+    return ngx_http_llm_cache_shard_lock(*shard) == NGX_OK
+           ? ngx_http_llm_cache_shard_find(*shard, key) : NULL;
+}
+
+
 ngx_uint_t
 ngx_http_llm_cache_zone_turn(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_uint_t n)
 {
     ngx_uint_t                   turn;
-    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_node_t   *node, **link;
     ngx_http_llm_cache_shard_t  *shard;
 
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
+    link = ngx_http_llm_cache_zone_enter(zone, key, &shard);
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+    if (link == NULL) {
         return 0;
     }
 
-    node = *ngx_http_llm_cache_shard_find(shard, key);
+    node = *link;
     turn = 0;
 
     if (node) {
@@ -305,21 +321,17 @@ ngx_http_llm_cache_zone_look(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, ngx_http_llm_cache_hold_t *hold)
 {
     ngx_int_t                    rc;
-    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_node_t  **link;
     ngx_http_llm_cache_shard_t  *shard;
 
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
+    link = ngx_http_llm_cache_zone_enter(zone, key, &shard);
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+    if (link == NULL) {
         return NGX_DECLINED;
     }
 
-    node = *ngx_http_llm_cache_shard_find(shard, key);
-    rc = NGX_DECLINED;
-
-    if (node) {
-        rc = ngx_http_llm_cache_shard_hold(shard, node, hold);
-    }
+    rc = *link ? ngx_http_llm_cache_shard_hold(shard, *link, hold)
+               : NGX_DECLINED;
 
     ngx_http_llm_cache_shard_unlock(shard);
 
@@ -358,22 +370,7 @@ void
 ngx_http_llm_cache_zone_delete(ngx_http_llm_cache_zone_t *zone,
     const u_char *key)
 {
-    ngx_http_llm_cache_node_t   **link;
-    ngx_http_llm_cache_shard_t   *shard;
-
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
-
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
-        return;
-    }
-
-    link = ngx_http_llm_cache_shard_find(shard, key);
-
-    if (*link) {
-        ngx_http_llm_cache_shard_unlink(shard, link);
-    }
-
-    ngx_http_llm_cache_shard_unlock(shard);
+    ngx_http_llm_cache_zone_delete_other(zone, key, 0);
 }
 
 
@@ -453,16 +450,16 @@ ngx_http_llm_cache_zone_mark(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, size_t offset, u_char bits)
 {
     ngx_int_t                    rc;
-    ngx_http_llm_cache_node_t   *node;
+    ngx_http_llm_cache_node_t   *node, **link;
     ngx_http_llm_cache_shard_t  *shard;
 
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
+    link = ngx_http_llm_cache_zone_enter(zone, key, &shard);
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+    if (link == NULL) {
         return NGX_DECLINED;
     }
 
-    node = *ngx_http_llm_cache_shard_find(shard, key);
+    node = *link;
     rc = NGX_DECLINED;
 
     if (node && node->chunks && node->chunks->len > offset) {
@@ -482,15 +479,16 @@ ngx_http_llm_cache_zone_has(ngx_http_llm_cache_zone_t *zone,
     const u_char *key)
 {
     ngx_uint_t                   has;
+    ngx_http_llm_cache_node_t  **link;
     ngx_http_llm_cache_shard_t  *shard;
 
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
+    link = ngx_http_llm_cache_zone_enter(zone, key, &shard);
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+    if (link == NULL) {
         return 0;
     }
 
-    has = *ngx_http_llm_cache_shard_find(shard, key) != NULL;
+    has = *link != NULL;
 
     ngx_http_llm_cache_shard_unlock(shard);
 
@@ -502,16 +500,14 @@ void
 ngx_http_llm_cache_zone_delete_other(ngx_http_llm_cache_zone_t *zone,
     const u_char *key, uint32_t stamp)
 {
-    ngx_http_llm_cache_node_t   **link;
-    ngx_http_llm_cache_shard_t   *shard;
+    ngx_http_llm_cache_node_t  **link;
+    ngx_http_llm_cache_shard_t  *shard;
 
-    shard = ngx_http_llm_cache_zone_shard(zone, key);
+    link = ngx_http_llm_cache_zone_enter(zone, key, &shard);
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+    if (link == NULL) {
         return;
     }
-
-    link = ngx_http_llm_cache_shard_find(shard, key);
 
     if (*link && (stamp == 0 || (*link)->stamp != stamp)) {
         ngx_http_llm_cache_shard_unlink(shard, link);

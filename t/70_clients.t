@@ -14,12 +14,12 @@ use LLMTest::Npm;
 
 my $mock = mock();
 
-ok(LLMTest::Npm::install(), 'the clients are installed');
+ok(LLMTest::Npm::install('clients'), 'the clients are installed');
 
 my $nginx = nginx(workers => 2, location => 'llm_cache on;');
 
-for my $file (LLMTest::Npm::tests()) {
-    my ($passed, $output) = LLMTest::Npm::run($file,
+for my $file (LLMTest::Npm::tests('clients')) {
+    my ($passed, $output) = LLMTest::Npm::run('clients', $file,
         BASE_URL => 'http://127.0.0.1:' . $nginx->port,
         MOCK_URL => 'http://127.0.0.1:' . $mock->port);
 

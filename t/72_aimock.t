@@ -10,14 +10,14 @@ use lib "$FindBin::Bin/lib";
 use LLMTest;
 use LLMTest::Npm;
 
-ok(LLMTest::Npm::install(), 'the clients are installed');
+ok(LLMTest::Npm::install('clients'), 'the clients are installed');
 
 my $aimock = LLMTest::Npm->aimock;
 my $nginx = nginx(mock => $aimock, workers => 2,
     location => 'llm_cache on;');
 
-for my $file (LLMTest::Npm::tests()) {
-    my ($passed, $output) = LLMTest::Npm::run($file,
+for my $file (LLMTest::Npm::tests('clients')) {
+    my ($passed, $output) = LLMTest::Npm::run('clients', $file,
         BASE_URL => 'http://127.0.0.1:' . $nginx->port,
         AIMOCK_URL => 'http://127.0.0.1:' . $aimock->port);
 

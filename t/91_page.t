@@ -11,50 +11,15 @@ use FindBin ();
 use lib "$FindBin::Bin/lib";
 
 use Digest::SHA qw(sha256_base64);
-use File::Copy qw(copy);
-use File::Path qw(make_path remove_tree);
 
 use LLMTest;
+use LLMTest::Npm;
 use LLMTest::Redis;
 
-my $root = "$FindBin::Bin/..";
-my $tests = "$FindBin::Bin/browser";
-my $place = "$root/build/browser";
-my $source = "$root/ngx_http_llm_cache_module";
+my $source = "$FindBin::Bin/../ngx_http_llm_cache_module";
 
 my @html = (headers => { Accept =>
     'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' });
-
-sub slurp {
-    my ($name) = @_;
-
-    open my $file, '<', $name or return '';
-    local $/ = undef;
-
-    return scalar <$file>;
-}
-
-# only what the lock file names, and not again while it stays
-
-sub install {
-    my $lock = slurp("$tests/package-lock.json");
-
-    return 1 if slurp("$place/installed.json") eq $lock;
-
-    remove_tree($place);
-    make_path($place);
-    copy("$tests/$_", "$place/$_") or die "$_: $!\n"
-        for qw(package.json package-lock.json .npmrc);
-
-    my $output = `cd '$place' && npm ci 2>&1`;
-
-    if ($?) {
-        diag($output);
-        return 0;
-    }
-
-    return copy("$place/package-lock.json", "$place/installed.json");
-}
 
 my $mock = mock();
 my $redis = LLMTest::Redis->new;
@@ -106,7 +71,7 @@ my $empty = nginx(no_location => 1,
 
 # the page is the file's bytes, also when it has been changed
 
-my $file = slurp("$source/page.html");
+my $file = LLMTest::Nginx::slurp("$source/page.html");
 my $page = $nginx->get('/api', @html);
 
 is($page->status, 200, 'the page');
@@ -180,7 +145,8 @@ is($nginx->request('/api', '{}', @html)->status, 405, 'POST');
 
 my ($reasons) = $file =~ /^const REASONS = \{\n(.*?)^\};/ms;
 
-my @reasons = slurp("$source/llm_reason.h") =~ /^ +_\(\w+, "(\w+)"\)/mg;
+my @reasons = LLMTest::Nginx::slurp("$source/llm_reason.h")
+    =~ /^ +_\(\w+, "(\w+)"\)/mg;
 
 ok(@reasons, 'there are reasons');
 is_deeply([grep { $reasons !~ /^    $_: '/m } @reasons], [],
@@ -218,22 +184,15 @@ my ($chrome) = grep { -x } map { ("$_/chromium", "$_/chromium-browser",
     "$_/google-chrome") } split /:/, $ENV{PATH};
 
 ok($chrome, 'there is a browser');
-ok(install(), 'what drives it is installed');
-
-copy("$tests/page.test.mjs", $place) or die "page.test.mjs: $!\n";
+ok(LLMTest::Npm::install('browser'), 'what drives it is installed');
 
 my $url = 'http://127.0.0.1:' . $nginx->port;
 
-%ENV = (%ENV, PAGE => "$url/api", POLICY => "$url/strict", ASK =>
-    $url . chat_uri(), CHROME => $chrome, EMPTY => 'http://127.0.0.1:'
-    . $empty->port . '/api');
+my ($passed, $output) = LLMTest::Npm::run('browser', 'page.test.mjs',
+    PAGE => "$url/api", POLICY => "$url/strict", ASK => $url . chat_uri(),
+    CHROME => $chrome, EMPTY => 'http://127.0.0.1:' . $empty->port . '/api');
 
-my $output = `cd '$place' && node --test-reporter=tap page.test.mjs 2>&1`;
-my $status = $?;
-my ($passed) = $output =~ /^# pass (\d+)$/m;
-my ($failed) = $output =~ /^# (?:fail|cancelled|skipped|todo) [1-9]/m;
-
-ok($status == 0 && $passed && !$failed, 'in a browser: '
-    . ($passed // 'no') . ' tests') or diag($output);
+ok($passed, 'in a browser: ' . ($passed // 'no') . ' tests')
+    or diag($output);
 
 finish();

@@ -191,6 +191,13 @@ for my $case (['', 'there is no body'], ['[]', 'object'], ['{', 'object'],
     like($answer->json->{error}, qr/$why/, "why: $name");
 }
 
+# a condition in the query would be missed, and more would go than was meant
+
+my $query = $nginx->post('/api/purge?zone=no', '{"all":true,"dry_run":true}');
+
+is($query->status, 400, '400: a query');
+like($query->json->{error}, qr/in the body/, 'why: a query');
+
 is(is_there('What is told?'), 1, 'nothing is gone');
 
 # by key

@@ -1,11 +1,13 @@
 package LLMTest::Npm;
 
-# The client libraries from npm, as t/clients/package-lock.json names them, in
-# build/clients; and aimock, a mock LLM of other people's that is one of them.
+# What a folder of t/ needs from npm, as its package-lock.json names it, in the
+# folder of build/ of this name; and aimock, a mock LLM of other people's that
+# is one of the clients.
 #
-#   LLMTest::Npm::install() or die;
+#   LLMTest::Npm::install('clients') or die;
 #   my $aimock = LLMTest::Npm->aimock;
-#   my ($passed, $output) = LLMTest::Npm::run('openai.test.mjs', %environment);
+#   my ($passed, $output) = LLMTest::Npm::run('clients', 'openai.test.mjs',
+#       %environment);
 
 use strict;
 use warnings;
@@ -20,42 +22,39 @@ use POSIX ();
 use Time::HiRes qw(sleep time);
 
 use LLMTest::Client;
+use LLMTest::Nginx ();
 
 my $ROOT = abs_path(dirname(__FILE__) . '/../../..');
-my $TESTS = "$ROOT/t/clients";
-my $PLACE = "$ROOT/build/clients";
-my $AIMOCK = "$PLACE/node_modules/\@copilotkit/aimock";
-
-sub slurp {
-    my ($name) = @_;
-
-    open my $file, '<', $name or return '';
-    local $/ = undef;
-
-    return scalar <$file>;
-}
+my $AIMOCK = "$ROOT/build/clients/node_modules/\@copilotkit/aimock";
 
 # Only what the lock file names, and not again while it stays.  The tests
 # stand where node finds the libraries.  Several may come at a time.
 
 sub install {
+    my ($folder) = @_;
+
+    my ($tests, $place) = map { "$ROOT/$_/$folder" } qw(t build);
+
     make_path("$ROOT/build");
-    open my $guard, '>', "$ROOT/build/clients.lock" or die "$!\n";
+    open my $guard, '>', "$place.lock" or die "$!\n";
     flock $guard, LOCK_EX or die "$!\n";
 
-    my $said = '';
+    if (LLMTest::Nginx::slurp("$place/installed.json")
+        ne LLMTest::Nginx::slurp("$tests/package-lock.json"))
+    {
+        remove_tree($place);
+        make_path($place);
+        take("$tests/$_", $place) for qw(package.json package-lock.json
+            .npmrc);
 
-    if (slurp("$PLACE/installed.json") ne slurp("$TESTS/package-lock.json")) {
-        remove_tree($PLACE);
-        make_path($PLACE);
-        take("$TESTS/$_") for qw(package.json package-lock.json .npmrc);
-        $said = `cd '$PLACE' && npm ci 2>&1`;
+        my $said = `cd '$place' && npm ci 2>&1`;
+
         die "npm ci: $said\n" if $?;
-        copy("$PLACE/package-lock.json", "$PLACE/installed.json")
+        copy("$place/package-lock.json", "$place/installed.json")
             or die "installed.json: $!\n";
     }
 
-    take($_) for glob("$TESTS/*.mjs");
+    take($_, $place) for glob("$tests/*.mjs");
 
     return 1;
 }
@@ -63,25 +62,30 @@ sub install {
 # in one step, as others may be reading the old one
 
 sub take {
-    my ($from) = @_;
+    my ($from, $place) = @_;
 
-    my $to = "$PLACE/" . basename($from);
+    my $to = "$place/" . basename($from);
 
     copy($from, "$to.$$") && rename "$to.$$", $to or die "$to: $!\n";
 
     return;
 }
 
-sub tests { return map { basename($_) } sort glob("$TESTS/*.test.mjs") }
+sub tests {
+    my ($folder) = @_;
+
+    return map { basename($_) } sort glob("$ROOT/t/$folder/*.test.mjs");
+}
 
 # a file of tests: how many have passed, where all have, and what node says
 
 sub run {
-    my ($file, %environment) = @_;
+    my ($folder, $file, %environment) = @_;
 
     local @ENV{keys %environment} = values %environment;
 
-    my $output = `cd '$PLACE' && node --test-reporter=tap $file 2>&1`;
+    my $place = "$ROOT/build/$folder";
+    my $output = `cd '$place' && node --test-reporter=tap $file 2>&1`;
     my $status = $?;
     my ($passed) = $output =~ /^# pass ([1-9]\d*)$/m;
     my ($failed) = $output =~ /^# (?:fail|cancelled|skipped|todo) [1-9]/m;
@@ -103,7 +107,7 @@ sub aimock {
             open STDOUT, '>', '/dev/null';
             open STDERR, '>&', \*STDOUT;
             exec 'node', "$AIMOCK/dist/cli.cjs", '-h', '127.0.0.1', '-p',
-                $port, '-f', "$TESTS/aimock.json", '--metrics',
+                $port, '-f', "$ROOT/t/clients/aimock.json", '--metrics',
                 '--journal-max', 0, '--log-level', 'silent'
                 or POSIX::_exit(127);
         }
