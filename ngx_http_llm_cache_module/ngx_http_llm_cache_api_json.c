@@ -82,7 +82,7 @@ ngx_http_llm_cache_json_zone(ngx_http_llm_cache_zone_t *zone)
     stat = zone->stat;
     ngx_http_llm_cache_zone_gauges(zone, &gauges);
 
-    object = json_pack("{s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I}, s:I,"
+    object = json_pack("{s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I}, s:I, s:I,"
                        " s:{s:I, s:I, s:I, s:I}}",
                        "name", ngx_http_llm_cache_json_string(zone->name.data,
                                                               zone->name.len),
@@ -93,6 +93,7 @@ ngx_http_llm_cache_json_zone(ngx_http_llm_cache_zone_t *zone)
                        "evictions",
                            "room", (json_int_t) stat->evicted,
                            "inactive", (json_int_t) stat->inactive,
+                       "purged", (json_int_t) stat->purged,
                        "stored", (json_int_t) stat->stored,
                        "flights",
                            "now", (json_int_t) gauges.flying,

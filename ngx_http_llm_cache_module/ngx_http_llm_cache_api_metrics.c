@@ -132,6 +132,10 @@ static const ngx_http_llm_cache_family_t  ngx_http_llm_cache_families[] = {
       "Answers dropped to make room, or unused for too long.",
       ngx_http_llm_cache_metric_evictions, 0 },
 
+    { "llm_cache_purged", "counter",
+      "Answers purged from the zone.",
+      ngx_http_llm_cache_metric_counter, NGX_HTTP_LLM_CACHE_STAT(purged) },
+
     { "llm_cache_flights", "gauge",
       "Upstream calls in progress that others may follow.",
       ngx_http_llm_cache_metric_gauge,

@@ -33,6 +33,8 @@ static void ngx_http_llm_cache_purge_held(ngx_http_llm_cache_purge_job_t *job,
     ngx_http_llm_cache_hold_t *hold);
 static ngx_uint_t ngx_http_llm_cache_purge_matches(
     ngx_http_llm_cache_purge_job_t *job, ngx_http_llm_cache_hold_t *hold);
+static void ngx_http_llm_cache_purge_add(ngx_http_llm_cache_purge_job_t *job,
+    ngx_uint_t n);
 static ngx_int_t ngx_http_llm_cache_purge_zone_end(
     ngx_http_llm_cache_purge_job_t *job);
 static ngx_int_t ngx_http_llm_cache_purge_redis(
@@ -250,6 +252,7 @@ ngx_http_llm_cache_purge_zone(ngx_http_llm_cache_purge_job_t *job)
 static ngx_int_t
 ngx_http_llm_cache_purge_shards(ngx_http_llm_cache_purge_job_t *job)
 {
+    ngx_uint_t                   n;
     ngx_http_llm_cache_zone_t   *zone;
     ngx_http_llm_cache_shard_t  *shard;
 
@@ -257,18 +260,21 @@ ngx_http_llm_cache_purge_shards(ngx_http_llm_cache_purge_job_t *job)
 
     for ( /* void */ ; job->shard < zone->n; job->shard++) {
 
+        n = 0;
         shard = &zone->shards[job->shard];
 
         if (job->dry_run) {
-            job->purged += ngx_http_llm_cache_purge_count(shard, &job->what);
+            n = ngx_http_llm_cache_purge_count(shard, &job->what);
 
         } else if (ngx_http_llm_cache_purge_shard(shard, &job->what,
-                                                  job->number, &job->purged)
+                                                  job->number, &n)
                    != NGX_OK)
         {
             (void) ngx_http_llm_cache_zone_bury(zone);
             return NGX_AGAIN;
         }
+
+        ngx_http_llm_cache_purge_add(job, n);
     }
 
     if (job->what.by == 0) {
@@ -374,14 +380,14 @@ ngx_http_llm_cache_purge_held(ngx_http_llm_cache_purge_job_t *job,
         }
 
         if (job->dry_run) {
-            job->purged++;
+            ngx_http_llm_cache_purge_add(job, 1);
             break;
         }
 
         rc = ngx_http_llm_cache_purge_remove(hold);
 
         if (rc == NGX_OK) {
-            job->purged++;
+            ngx_http_llm_cache_purge_add(job, 1);
         }
 
         if (rc != NGX_AGAIN) {
@@ -404,6 +410,17 @@ ngx_http_llm_cache_purge_matches(ngx_http_llm_cache_purge_job_t *job,
 
     return llm_record_decode(head, &rec) == 0
            && llm_purge_match(&job->what, rec.key, &rec.tags, rec.created);
+}
+
+
+static void
+ngx_http_llm_cache_purge_add(ngx_http_llm_cache_purge_job_t *job, ngx_uint_t n)
+{
+    job->purged += n;
+
+    if (!job->dry_run) {
+        ngx_http_llm_cache_count(&job->zones[job->zone]->stat->purged, n);
+    }
 }
 
 

@@ -1,7 +1,7 @@
 #include "ngx_http_llm_cache_stat.h"
 
 
-#define NGX_HTTP_LLM_CACHE_STAT_LAYOUT  3
+#define NGX_HTTP_LLM_CACHE_STAT_LAYOUT  4
 
 /* places that are looked at for a series */
 #define NGX_HTTP_LLM_CACHE_STAT_TRIES   16

@@ -133,6 +133,7 @@ typedef struct {
     ngx_atomic_t                 stored;
     ngx_atomic_t                 evicted;    /* to make room */
     ngx_atomic_t                 inactive;   /* dropped unused */
+    ngx_atomic_t                 purged;
 
     ngx_atomic_t                 flights;
     ngx_atomic_t                 followers;

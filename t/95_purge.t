@@ -80,14 +80,14 @@ sub purged {
         dry_run => $dry }], $name) || diag($answer->summary);
 }
 
-sub entries {
+sub zone {
     my ($zone) = @_;
 
-    my ($found) = grep { $_->{name} eq $zone }
-        @{$nginx->get('/api/status')->json->{zones}};
-
-    return $found->{entries};
+    return (grep { $_->{name} eq $zone }
+        @{$nginx->get('/api/status')->json->{zones}})[0];
 }
+
+sub entries { return zone($_[0])->{entries} }
 
 # what is told of a key
 
@@ -262,6 +262,13 @@ purged({ older_than => 1 }, 24, 'an age');
 is(is_there('A younger one'), 1, 'what is younger stays');
 purged({ older_than => 0 }, 1, 'any age');
 is(entries('one'), 0, 'all are gone');
+
+# and counted: a deleted key, one of its model, everything, and the five above
+
+is(zone('one')->{purged}, 1 + 1 + 2 + 8 + 12 + 16 + 24 + 1, 'as JSON');
+is(zone('two')->{purged}, 0, 'none of another zone');
+like($nginx->get('/api/metrics')->body,
+    qr/^llm_cache_purged_total\{zone="one"\} 65$/m, 'for Prometheus');
 
 # many times everything, with answers in between
 

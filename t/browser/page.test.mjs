@@ -149,6 +149,7 @@ function expected(zone) {
         'stored': zone.stored,
         'evicted-room': zone.evictions.room,
         'evicted-inactive': zone.evictions.inactive,
+        'purged': zone.purged,
         'flights-now': zone.flights.now,
         'flights-total': zone.flights.total,
         'followers': zone.flights.followers,
