@@ -15,10 +15,13 @@ my $mock = mock();
 # a Redis that is not there has figures, too
 
 my $nginx = nginx(location => 'llm_cache on; llm_cache_price * 1 1;'
-    . 'llm_cache_redis redis://127.0.0.1:1;',
-    server => 'location /api { llm_cache_api; }');
+    . 'llm_cache_redis redis://127.0.0.1:1; llm_cache_semantic on;',
+    server => 'location /api { llm_cache_api; }'
+    . 'location /observed/ { llm_cache observe; llm_cache_price * 1 1;'
+    . ' proxy_pass http://llm/; }');
 
 $nginx->post(chat_uri(), chat('a question')) for 1, 2;
+$nginx->post('/observed' . chat_uri(), chat('a question')) for 1, 2;
 $nginx->post(chat_uri(), chat('an error'), mock => { status => 500 });
 $nginx->get('/v1/models');
 
