@@ -25,6 +25,8 @@ static ngx_int_t ngx_http_llm_cache_items_head(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, off_t len);
 static ngx_int_t ngx_http_llm_cache_items_copy_headers(
     ngx_http_request_t *r, ngx_http_request_t *sr);
+static ngx_int_t ngx_http_llm_cache_items_copy_header(ngx_http_request_t *r,
+    ngx_http_request_t *sr, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_llm_cache_items_step(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_items_round(ngx_http_request_t *r,
@@ -396,10 +398,64 @@ ngx_http_llm_cache_items_copy_headers(ngx_http_request_t *r,
         }
 
         if (names[i].len == 0
-            && ngx_http_llm_cache_add_header(r, &h->key, &h->value) == NULL)
+            && ngx_http_llm_cache_items_copy_header(r, sr, h) != NGX_OK)
         {
             return NGX_ERROR;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/* nginx adds or changes a header by the field that names it */
+
+static ngx_int_t
+ngx_http_llm_cache_items_copy_header(ngx_http_request_t *r,
+    ngx_http_request_t *sr, ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  *copy, **place;
+
+    copy = ngx_http_llm_cache_add_header(r, &h->key, &h->value);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (h == sr->headers_out.date) {
+        r->headers_out.date = copy;
+
+    } else if (h == sr->headers_out.server) {
+        r->headers_out.server = copy;
+
+    } else if (h == sr->headers_out.expires) {
+        r->headers_out.expires = copy;
+
+    } else if (h->key.len == sizeof("cache-control") - 1
+               && ngx_strncasecmp(h->key.data, (u_char *) "cache-control",
+                                  h->key.len)
+                  == 0)
+    {
+#if (nginx_version >= 1023000)
+        place = &r->headers_out.cache_control;
+
+        while (*place) {
+            place = &(*place)->next;
+        }
+#else
+        if (r->headers_out.cache_control.elts == NULL
+            && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                              sizeof(ngx_table_elt_t *))
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        place = ngx_array_push(&r->headers_out.cache_control);
+        if (place == NULL) {
+            return NGX_ERROR;
+        }
+#endif
+        *place = copy;
     }
 
     return NGX_OK;

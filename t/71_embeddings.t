@@ -48,6 +48,12 @@ my $nginx = nginx(http => 'llm_cache_zone zone=a:16m;'
         gzip_min_length 1;
         proxy_pass http://llm/;
     }
+    location /head/ {
+        expires 60;
+        proxy_pass_header Date;
+        proxy_pass_header Server;
+        proxy_pass http://llm/;
+    }
     location /file/ {
         client_body_in_file_only clean;
         proxy_pass http://llm/;
@@ -368,6 +374,30 @@ is($more->cache, 'PARTIAL', 'gzip');
 is($more->header('Content-Encoding'), 'gzip', 'gzip: by nginx');
 is(LLMTest::Mock::request_header($mock->last_request, 'accept-encoding'),
     'identity', 'gzip: not by the provider');
+
+
+# headers that nginx would send too, and those that "expires" sets: as with all
+# new, each once, but for what tells of one exchange
+
+my @ONCE = qw(Date Server Expires Cache-Control Link);
+
+sub told_once {
+    my ($answer) = @_;
+
+    return [map { [$_, scalar(my @all = $answer->header_all($_))] } @ONCE];
+}
+
+my %limits = (prefix => '/head', mock => { headers => [['Link', '</a>'],
+    ['Expires', 'Thu, 01 Jan 2099 00:00:01 GMT'],
+    ['Cache-Control', 'public'], ['Cache-Control', 'max-age=500']] });
+my $all_new = raw(['head one', 'head two'], %limits);
+my $some_new = raw(['head one', 'head three'], %limits);
+
+is($some_new->cache, 'PARTIAL', 'headers: some are new');
+is_deeply(told_once($some_new), told_once($all_new), 'headers: as many');
+is_deeply(told_once($some_new), [map { [$_, 1] } @ONCE], 'headers: each once');
+is($some_new->header($_), $all_new->header($_), "headers: $_")
+    for qw(Date Server Cache-Control Link);
 
 
 # packed in the zone
