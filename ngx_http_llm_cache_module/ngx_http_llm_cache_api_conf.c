@@ -8,6 +8,7 @@ static ngx_uint_t ngx_http_llm_cache_api_limited(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
 static ngx_uint_t ngx_http_llm_cache_api_guarded(ngx_conf_t *cf,
     void **loc_conf);
+static ngx_uint_t ngx_http_llm_cache_api_off(ngx_http_complex_value_t *realm);
 static ngx_uint_t ngx_http_llm_cache_api_local(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_uint_t ngx_http_llm_cache_api_serves(ngx_http_conf_addr_t *addr,
@@ -151,9 +152,15 @@ ngx_http_llm_cache_api_guarded(ngx_conf_t *cf, void **loc_conf)
     ngx_module_t       *module;
     ngx_http_module_t  *ctx;
 
-    static const char  *guards[] = {
-        "ngx_http_access_module", "ngx_http_auth_basic_module",
-        "ngx_http_auth_request_module", "ngx_http_auth_jwt_module"
+    static const struct {
+        const char     *module;
+        ngx_uint_t      words;
+        ngx_uint_t      realm;      /* the first is one, which may be "off" */
+    } guards[] = {
+        { "ngx_http_access_module", NGX_HTTP_LLM_CACHE_API_WORDS, 0 },
+        { "ngx_http_auth_basic_module", 1, 1 },
+        { "ngx_http_auth_request_module", 1, 0 },
+        { "ngx_http_auth_jwt_module", 1, 0 }
     };
 
     for (i = 0; cf->cycle->modules[i]; i++) {
@@ -169,13 +176,17 @@ ngx_http_llm_cache_api_guarded(ngx_conf_t *cf, void **loc_conf)
 
         for (j = 0; j < sizeof(guards) / sizeof(guards[0]); j++) {
 
-            if (ngx_strcmp(module->name, guards[j]) != 0) {
+            if (ngx_strcmp(module->name, guards[j].module) != 0) {
                 continue;
             }
 
             words = loc_conf[module->ctx_index];
 
-            for (k = 0; k < (j ? 1 : NGX_HTTP_LLM_CACHE_API_WORDS); k++) {
+            if (guards[j].realm && ngx_http_llm_cache_api_off(words[0])) {
+                continue;
+            }
+
+            for (k = 0; k < guards[j].words; k++) {
                 if (words[k]) {
                     return 1;
                 }
@@ -184,6 +195,14 @@ ngx_http_llm_cache_api_guarded(ngx_conf_t *cf, void **loc_conf)
     }
 
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_api_off(ngx_http_complex_value_t *realm)
+{
+    return realm && realm->lengths == NULL && realm->value.len == 3
+           && ngx_strncmp(realm->value.data, "off", 3) == 0;
 }
 
 

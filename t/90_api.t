@@ -371,6 +371,11 @@ ok(!warned('llm_cache_api;', %wide), 'read only: none');
 ok(!warned('llm_cache_api write=on; deny all;', %wide), 'deny: none');
 ok(!warned('llm_cache_api write=on; auth_basic x; auth_basic_user_file y;',
     %wide), 'auth_basic: none');
+ok(warned('llm_cache_api write=on; auth_basic off;', %wide,
+    http => 'auth_basic x; auth_basic_user_file y;'),
+    'auth_basic off: a warning');
+ok(warned('llm_cache_api write=on; auth_request off;', %wide,
+    http => 'auth_request /auth;'), 'auth_request off: a warning');
 ok(!warned('llm_cache_api write=on; auth_request /auth;', %wide),
     'auth_request: none');
 ok(!warned('llm_cache_api write=on;', %wide, http => 'deny all;'),
