@@ -120,6 +120,8 @@ is_not_cached($nginx, 'a request meanwhile', chat_uri(), chat('meanwhile'));
 is(sha256_hex($reader->response->body), sha256_hex($long->body),
     'the slow reader has all bytes of the answer');
 
+ok($nginx->wait_until(sub { fresh(); $serial--; fresh()->cache eq 'HIT' }),
+    'the zone can be used again');
 is_cached($nginx, 'after the reader', chat_uri(), chat('after'));
 
 finish();

@@ -76,7 +76,9 @@ $serial--;
 isnt(fresh()->cache, 'HIT', 'nobody can use the zone');
 is($nginx->post('/api/purge', { all => json_true })->status, 200, 'a purge');
 is($reader->response->status, 200, 'the reader has its answer');
-is_cached($nginx, 'the zone can be used again', chat_uri(), chat('after'));
+ok($nginx->wait_until(sub { fresh(); $serial--; fresh()->cache eq 'HIT' }),
+    'the zone can be used again');
+is_cached($nginx, 'after that', chat_uri(), chat('after'));
 
 $mock->release('late');
 
