@@ -825,6 +825,11 @@ ngx_int_t ngx_http_llm_cache_redis_fetch(ngx_http_llm_cache_ctx_t *ctx,
     ngx_http_llm_cache_redis_item_t *item, ngx_atomic_uint_t changes,
     ngx_http_llm_cache_hold_t *hold);
 
+/* a record that was changed in memory, where Redis has it: it is stored there
+   anew, without its time of llm_cache_stale */
+void ngx_http_llm_cache_redis_store_again(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key);
+
 /* other machines need not wait for this answer any more */
 void ngx_http_llm_cache_redis_unlease(ngx_http_llm_cache_ctx_t *ctx);
 

@@ -302,8 +302,7 @@ ngx_http_llm_cache_redis_t *
 ngx_http_llm_cache_api_redis(ngx_http_request_t *r,
     ngx_http_llm_cache_zone_t *zone)
 {
-    ngx_uint_t                        i, j;
-    ngx_http_llm_cache_zone_t       **zones;
+    ngx_uint_t                        i;
     ngx_http_llm_cache_redis_t      **redises;
     ngx_http_llm_cache_main_conf_t   *mcf;
 
@@ -311,13 +310,8 @@ ngx_http_llm_cache_api_redis(ngx_http_request_t *r,
     redises = mcf->redises.elts;
 
     for (i = 0; i < mcf->redises.nelts; i++) {
-
-        zones = redises[i]->zones.elts;
-
-        for (j = 0; j < redises[i]->zones.nelts; j++) {
-            if (zones[j] == zone) {
-                return redises[i];
-            }
+        if (ngx_http_llm_cache_redis_has_zone(redises[i], zone)) {
+            return redises[i];
         }
     }
 

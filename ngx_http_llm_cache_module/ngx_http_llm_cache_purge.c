@@ -65,8 +65,8 @@ ngx_http_llm_cache_purge(ngx_http_llm_cache_main_conf_t *mcf,
     ngx_uint_t dry_run,
     void (*handler)(ngx_http_llm_cache_purge_job_t *job), void *data)
 {
-    ngx_uint_t                        i, j;
-    ngx_http_llm_cache_zone_t       **zones, **of;
+    ngx_uint_t                        i;
+    ngx_http_llm_cache_zone_t       **zones;
     ngx_http_llm_cache_redis_t      **redises;
     ngx_http_llm_cache_purge_job_t   *job;
 
@@ -96,14 +96,10 @@ ngx_http_llm_cache_purge(ngx_http_llm_cache_main_conf_t *mcf,
     redises = mcf->redises.elts;
 
     for (i = 0; i < mcf->redises.nelts; i++) {
-
-        of = redises[i]->zones.elts;
-
-        for (j = 0; j < redises[i]->zones.nelts; j++) {
-            if (zone == NULL || of[j] == zone) {
-                job->redis[job->nredis++] = redises[i];
-                break;
-            }
+        if (zone == NULL
+            || ngx_http_llm_cache_redis_has_zone(redises[i], zone))
+        {
+            job->redis[job->nredis++] = redises[i];
         }
     }
 

@@ -416,6 +416,10 @@ void ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
 char *ngx_http_llm_cache_redis_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* whether answers of the zone go there */
+ngx_uint_t ngx_http_llm_cache_redis_has_zone(
+    ngx_http_llm_cache_redis_t *redis, ngx_http_llm_cache_zone_t *zone);
+
 /*
  * Prepares it for a zone, when all of the location is known.  What was
  * prepared before for the same parameters and the same resolver takes its

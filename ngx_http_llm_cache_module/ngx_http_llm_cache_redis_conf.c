@@ -372,19 +372,33 @@ ngx_http_llm_cache_redis_same(ngx_http_llm_cache_redis_t *a,
 }
 
 
-static ngx_int_t
-ngx_http_llm_cache_redis_add_zone(ngx_http_llm_cache_redis_t *redis,
+ngx_uint_t
+ngx_http_llm_cache_redis_has_zone(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_zone_t *zone)
 {
-    ngx_uint_t                  i;
+    ngx_uint_t                   i;
     ngx_http_llm_cache_zone_t  **zones;
 
     zones = redis->zones.elts;
 
     for (i = 0; i < redis->zones.nelts; i++) {
         if (zones[i] == zone) {
-            return NGX_OK;
+            return 1;
         }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_llm_cache_redis_add_zone(ngx_http_llm_cache_redis_t *redis,
+    ngx_http_llm_cache_zone_t *zone)
+{
+    ngx_http_llm_cache_zone_t  **zones;
+
+    if (ngx_http_llm_cache_redis_has_zone(redis, zone)) {
+        return NGX_OK;
     }
 
     zones = ngx_array_push(&redis->zones);

@@ -549,3 +549,45 @@ ngx_http_llm_cache_redis_go_on(ngx_http_request_t *r,
     ngx_http_llm_cache_ready_phases(r);
     ngx_http_core_run_phases(r);
 }
+
+
+void
+ngx_http_llm_cache_redis_store_again(ngx_http_llm_cache_zone_t *zone,
+    const u_char *key)
+{
+    ngx_uint_t                        i;
+    ngx_http_llm_cache_hold_t         hold;
+    ngx_http_llm_cache_redis_t       *redis, **redises;
+    ngx_http_llm_cache_main_conf_t   *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                              ngx_http_llm_cache_module);
+    redis = NULL;
+    redises = mcf->redises.elts;
+
+    for (i = 0; i < mcf->redises.nelts; i++) {
+
+        if (!ngx_http_llm_cache_redis_has_zone(redises[i], zone)) {
+            continue;
+        }
+
+        if (redis) {
+            /* which of them has it is not known */
+            return;
+        }
+
+        redis = redises[i];
+    }
+
+    if (redis == NULL
+        || ngx_http_llm_cache_zone_peek(zone, key, &hold) != NGX_OK)
+    {
+        return;
+    }
+
+    if (hold.node->stamp) {
+        ngx_http_llm_cache_redis_store_later(redis, zone, key, 0);
+    }
+
+    ngx_http_llm_cache_zone_release(&hold);
+}

@@ -374,7 +374,8 @@ ngx_http_llm_cache_about_vector(ngx_http_llm_cache_zone_t *zone,
 
 /*
  * The key's answer serves no other question any more: not what is in memory,
- * nor what is stored under that key later.  1, or 0 where that was so before.
+ * in Redis, nor what is stored under that key later.  1, or 0 where that was so
+ * before.
  */
 
 ngx_uint_t
@@ -383,6 +384,8 @@ ngx_http_llm_cache_semantic_bar(ngx_http_llm_cache_zone_t *zone,
 {
     (void) ngx_http_llm_cache_zone_mark(zone, key, LLM_RECORD_AT_FLAGS,
                                         LLM_RECORD_BARRED);
+
+    ngx_http_llm_cache_redis_store_again(zone, key);
 
     return ngx_http_llm_cache_vectors_bar(&zone->vectors, key);
 }

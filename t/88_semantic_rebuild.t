@@ -172,6 +172,13 @@ my $api = <<"END";
         llm_cache off;
         proxy_pass http://127.0.0.1:$port/v1/embeddings;
     }
+    location /memory/ {
+        llm_cache_redis off;
+        proxy_pass http://llm;
+    }
+    location /write/ {
+        llm_cache_api write=on;
+    }
 END
 my ($one, $two) = map { machine($redis->url, server => $api) } 1, 2;
 
@@ -201,5 +208,36 @@ for my $case (['', 'Who walked on the moon?', 'who walked on teh moon'],
     is($hit->cache, 'SEMANTIC', "$name: it is in the index");
     is($hit->body, $moon->body, "$name: the answer");
 }
+
+# what is barred on one of them; what Redis does not have does not get there
+
+my $memory = key($one->post('/memory' . chat_uri(), chat('Who stayed home?')));
+my $walked = $two->post(chat_uri(), chat('Who walked on the moon?'));
+
+sub serves_another {
+    my ($machine) = @_;
+
+    return $machine->post(chat_uri(), chat('who walked on teh moon'),
+        headers => { 'Cache-Control' => 'only-if-cached' })->cache eq
+        'SEMANTIC';
+}
+
+ok(serves_another($two), 'before the report');
+is($one->post('/write/report', to_json({ key => $_ }))->status, 200,
+    'a report') for $memory, key($walked);
+ok(!serves_another($one), 'it serves no other question');
+ok($two->wait_until(sub { !serves_another($two) }),
+    'nor on the other machine');
+is($redis->command('EXISTS', "llm:$memory"), 0, 'what is not in Redis');
+is_hit($two->post(chat_uri(), chat('Who walked on the moon?')), $walked,
+    'but its own');
+ok(!serves_another($two), 'nor once it was read again');
+
+my $three = machine($redis->url, server => $api);
+
+settle($three);
+is_hit($three->post(chat_uri(), chat('Who walked on the moon?')), $walked,
+    'a machine that knows of nothing');
+ok(!serves_another($three), 'nor there');
 
 finish();
