@@ -31,7 +31,8 @@ state=$build/matrix
 usual="00_harness 01_config 05_access 06_gate 08_bodies 09_streams 12_operator"
 usual="$usual 16_limits 19_nginx 22_reload 23_kill 43_large_bodies 44_state"
 usual="$usual 45_compress 50_flights 55_stale 60_forms 60_redis"
-usual="$usual 80_semantic_hits 84_semantic_location"
+usual="$usual 71_embeddings 80_semantic_hits 84_semantic_location"
+usual="$usual 90_api 92_metrics 93_observe 95_purge"
 
 # and has HTTP/2, TLS or optional modules in it
 optional="18_protocols 54_flight_http2 61_redis_servers"
