@@ -1,6 +1,6 @@
-#include "llm_evict.h"
-#include "ngx_http_llm_cache_holds.h"
 #include "ngx_http_llm_cache_observed.h"
+#include "ngx_http_llm_cache_holds.h"
+#include "llm_evict.h"
 
 #include <signal.h>
 

@@ -1,8 +1,8 @@
-#include <ngx_event.h>
-
+#include "ngx_http_llm_cache_pack.h"
 #include "llm_codec.h"
 #include "llm_evict.h"
-#include "ngx_http_llm_cache_pack.h"
+
+#include <ngx_event.h>
 
 
 /* records that wait to be packed, at most */

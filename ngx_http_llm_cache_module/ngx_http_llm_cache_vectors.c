@@ -1,5 +1,3 @@
-#include <ngx_http.h>
-
 #include "ngx_http_llm_cache_vectors.h"
 
 
