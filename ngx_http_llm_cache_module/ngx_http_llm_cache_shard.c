@@ -24,8 +24,8 @@ _Static_assert(sizeof(ngx_http_llm_cache_node_t) <= 128,
 
 static ngx_int_t ngx_http_llm_cache_shard_recover(
     ngx_http_llm_cache_shard_t *shard);
-static ngx_http_llm_cache_memo_t *ngx_http_llm_cache_shard_memo(
-    ngx_http_llm_cache_shard_t *shard);
+static ngx_int_t ngx_http_llm_cache_shard_memo(
+    ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_sh_t *sh);
 static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
     ngx_http_llm_cache_shard_t *shard);
 static void ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
@@ -81,46 +81,39 @@ ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard)
 
 /*
  * The memory of a broken zone may be used again only when nobody reads from
- * it any more.
+ * it any more.  It stays broken to the end of this, whoever dies here.
  */
 
 static ngx_int_t
 ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 {
-    ngx_uint_t                         generation;
-    ngx_http_llm_cache_slot_t         *slot;
-    ngx_http_llm_cache_purges_t        purges;
-    ngx_http_llm_cache_redis_stat_t    redis;
-    ngx_http_llm_cache_saved_state_t   state;
+    ngx_http_llm_cache_sh_t    *sh;
+    ngx_http_llm_cache_slot_t  *slot;
 
-    for (slot = shard->sh->slots; slot; slot = slot->next) {
+    sh = shard->sh;
+
+    for (slot = sh->slots; slot; slot = slot->next) {
         if (slot->pid && slot->n) {
             return NGX_ERROR;
         }
     }
 
-    generation = shard->sh->generation;
-    state = shard->sh->state;
-    redis = shard->sh->redis;
-    purges = shard->sh->purges;
-
     ngx_slab_init(shard->pool);
 
     if (ngx_http_llm_cache_shard_format(shard) != NGX_OK) {
-        shard->sh->broken = 1;
         return NGX_ERROR;
     }
 
-    shard->sh->generation = generation + 1;
-    shard->sh->state = state;
-    shard->sh->redis = redis;
-    shard->sh->purges = purges;
-    shard->sh->busy = 1;
+    sh->generation++;
+    sh->full = 0;
 
     /* purges passed by a broken shard: it forgets all of before the last */
 
-    shard->sh->purges.last = ngx_http_llm_cache_zone_purges(shard->zone);
-    shard->sh->purges.all = shard->sh->purges.last;
+    sh->purges.last = ngx_http_llm_cache_zone_purges(shard->zone);
+    sh->purges.all = sh->purges.last;
+
+    ngx_memory_barrier();
+    sh->broken = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "llm_cache_zone \"%V\" starts empty", &shard->name);
@@ -130,23 +123,28 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 
 
 /*
- * Lays out an empty pool.  Allocations in a pool just initialized are
- * deterministic, so that doing it again finds the index at the old address,
- * which other workers keep.
+ * Lays out an empty pool, again with an empty index.  Allocations in a pool
+ * just initialized are deterministic, so that doing it again finds everything
+ * at the old address, which other workers keep.
  */
 
 ngx_int_t
 ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
 {
+    size_t                    kept;
     ngx_uint_t                n;
     ngx_http_llm_cache_sh_t  *sh;
 
     shard->pool->log_nomem = 0;
 
-    sh = ngx_slab_calloc_locked(shard->pool, sizeof(ngx_http_llm_cache_sh_t));
+    sh = ngx_slab_alloc_locked(shard->pool, sizeof(ngx_http_llm_cache_sh_t));
     if (sh == NULL || (shard->sh && shard->sh != sh)) {
         return NGX_ERROR;
     }
+
+    kept = shard->sh ? offsetof(ngx_http_llm_cache_sh_t, buckets) : 0;
+
+    ngx_memzero((u_char *) sh + kept, sizeof(ngx_http_llm_cache_sh_t) - kept);
 
     for (n = 64; n < shard->size / NGX_HTTP_LLM_CACHE_MEAN_ENTRY; n <<= 1) {
         /* void */
@@ -157,17 +155,15 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
         return NGX_ERROR;
     }
 
-    if (shard == shard->zone->shards) {
-        sh->memo = ngx_http_llm_cache_shard_memo(shard);
-        if (sh->memo == NULL) {
-            return NGX_ERROR;
-        }
+    if (shard == shard->zone->shards
+        && ngx_http_llm_cache_shard_memo(shard, sh) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     sh->layout = NGX_HTTP_LLM_CACHE_LAYOUT;
     sh->shards = shard->zone->n;
     sh->mask = n - 1;
-    sh->generation = 1;
 
     if (shard->zone->lru) {
         sh->age = (uint64_t) ngx_time() << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
@@ -186,8 +182,11 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
 }
 
 
-static ngx_http_llm_cache_memo_t *
-ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard)
+/* it needs no lock, and goes on where the index starts empty */
+
+static ngx_int_t
+ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_sh_t *sh)
 {
     size_t                      size;
     ngx_http_llm_cache_memo_t  *memo;
@@ -197,11 +196,17 @@ ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard)
 
     memo = ngx_slab_alloc_locked(shard->pool, size);
 
-    if (memo == NULL || ngx_http_llm_cache_memo_init(memo, size) != NGX_OK) {
-        return NULL;
+    if (memo == NULL) {
+        return NGX_ERROR;
     }
 
-    return memo;
+    if (sh->memo) {
+        return sh->memo == memo ? NGX_OK : NGX_ERROR;
+    }
+
+    sh->memo = memo;
+
+    return ngx_http_llm_cache_memo_init(memo, size);
 }
 
 
