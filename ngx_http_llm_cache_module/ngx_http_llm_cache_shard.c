@@ -27,7 +27,7 @@ static ngx_int_t ngx_http_llm_cache_shard_recover(
 static ngx_int_t ngx_http_llm_cache_shard_memo(
     ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_sh_t *sh);
 static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
-    ngx_http_llm_cache_shard_t *shard);
+    ngx_http_llm_cache_shard_t *shard, ngx_uint_t n);
 static void ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link, ngx_http_llm_cache_node_t *node);
 static void ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
@@ -224,7 +224,7 @@ ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
 
     node->refs++;
 
-    slot = ngx_http_llm_cache_shard_slot(shard);
+    slot = ngx_http_llm_cache_shard_slot(shard, 1);
     if (slot == NULL) {
         ngx_http_llm_cache_shard_unref(shard, node);
         return NGX_DECLINED;
@@ -318,10 +318,11 @@ ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
 }
 
 
-/* a slot of this worker with a free place */
+/* a slot of this worker with so many free places */
 
 static ngx_http_llm_cache_slot_t *
-ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard)
+ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard,
+    ngx_uint_t n)
 {
     ngx_uint_t                  again;
     ngx_http_llm_cache_sh_t    *sh;
@@ -331,14 +332,15 @@ ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard)
 
     if (shard->slot
         && shard->generation == sh->generation
-        && shard->slot->n < NGX_HTTP_LLM_CACHE_HELD)
+        && NGX_HTTP_LLM_CACHE_HELD - shard->slot->n >= n)
     {
         return shard->slot;
     }
 
     for (slot = sh->slots; slot; slot = slot->next) {
         if (slot->pid == 0
-            || (slot->pid == ngx_pid && slot->n < NGX_HTTP_LLM_CACHE_HELD))
+            || (slot->pid == ngx_pid
+                && NGX_HTTP_LLM_CACHE_HELD - slot->n >= n))
         {
             goto found;
         }
@@ -370,12 +372,7 @@ ngx_int_t
 ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
     ngx_uint_t n)
 {
-    ngx_http_llm_cache_slot_t  *slot;
-
-    slot = ngx_http_llm_cache_shard_slot(shard);
-
-    return slot && NGX_HTTP_LLM_CACHE_HELD - slot->n >= n ? NGX_OK
-                                                          : NGX_DECLINED;
+    return ngx_http_llm_cache_shard_slot(shard, n) ? NGX_OK : NGX_DECLINED;
 }
 
 
