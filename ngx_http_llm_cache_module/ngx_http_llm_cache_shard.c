@@ -13,9 +13,6 @@
 #define NGX_HTTP_LLM_CACHE_FREE_STEP   16
 #define NGX_HTTP_LLM_CACHE_EVICT_STEP  16
 
-/* with evict=lru ranks count on from the time: so many in each second */
-#define NGX_HTTP_LLM_CACHE_LRU_SHIFT   24
-
 
 /* it fills a size class of the allocator: a byte more would double it */
 _Static_assert(sizeof(ngx_http_llm_cache_node_t) <= 128,
@@ -166,7 +163,7 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
     sh->mask = n - 1;
 
     if (shard->zone->lru) {
-        sh->age = (uint64_t) ngx_time() << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
+        sh->age = llm_evict_latest(0, (uint64_t) ngx_time());
     }
 
     ngx_rbtree_init(&sh->ranks, &sh->sentinel, ngx_rbtree_insert_value);
@@ -515,8 +512,8 @@ ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     }
 
     if (shard->zone->lru) {
-        most = (uint64_t) node->used << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
-        node->rank.key = (ngx_rbtree_key_t) ngx_min(most, sh->age);
+        node->rank.key = (ngx_rbtree_key_t) llm_evict_used(sh->age,
+                                                           node->used);
 
     } else {
         most = llm_evict_priority(0, node->frequency, node->weight);
@@ -606,10 +603,16 @@ ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
     sh = shard->sh;
 
     node->asked = 0;
-    node->rank.key = shard->zone->lru
-                     ? (ngx_rbtree_key_t) ++sh->age
-                     : (ngx_rbtree_key_t) llm_evict_priority(sh->age,
-                                              node->frequency, node->weight);
+
+    if (shard->zone->lru) {
+        sh->age = llm_evict_latest(sh->age, (uint64_t) ngx_time());
+        node->rank.key = (ngx_rbtree_key_t) sh->age;
+
+    } else {
+        node->rank.key = (ngx_rbtree_key_t)
+                         llm_evict_priority(sh->age, node->frequency,
+                                            node->weight);
+    }
 
     ngx_rbtree_insert(&sh->ranks, &node->rank);
 }
