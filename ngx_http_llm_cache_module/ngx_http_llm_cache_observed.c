@@ -313,8 +313,7 @@ ngx_http_llm_cache_observed_get(ngx_http_llm_cache_observed_t *observed,
             rc = NGX_OK;
 
         } else {
-            ngx_http_llm_cache_count(
-                           &(*observed->stat)->observed_lost[key->scope], 1);
+            rc = NGX_ABORT;
         }
     }
 
