@@ -213,7 +213,9 @@ ngx_http_llm_cache_reply_end(ngx_http_llm_cache_reply_t *reply)
     reply->record.msec = (uint32_t) ngx_min(ngx_current_msec
                                             - reply->fetched_at, UINT32_MAX);
     reply->record.created = ngx_time();
-    reply->record.expires += reply->record.created;
+    reply->record.expires = ngx_min(reply->record.expires
+                                    + reply->record.created,
+                                    LLM_RECORD_LATEST);
 
     return NGX_OK;
 }

@@ -608,7 +608,8 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec = &ctx->record;
 
     rec->created = ngx_time();
-    rec->expires = rec->created + ctx->lifetime;
+    rec->expires = ngx_min(rec->created + (uint64_t) ctx->lifetime,
+                           LLM_RECORD_LATEST);
     rec->prompt_tokens = (int32_t) ngx_min(info->prompt_tokens, INT32_MAX);
     rec->completion_tokens = (int32_t) ngx_min(info->completion_tokens,
                                                INT32_MAX);
