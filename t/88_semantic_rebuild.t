@@ -158,6 +158,25 @@ is(key(nearest()), key($right), 'and the wrong one is still barred');
 ok($nginx->restart(undef, %conf, server => $none), 'without it');
 is(ask('', 'What is the capital of France?')->cache, 'HIT', 'exact ones');
 
+# barred while it is being packed
+
+my $packed = nginx(LLMTest::State::conf('16m max_entry=4m compress=on'
+    . ' state=logs/one.state state_interval=0', server => <<'END2'));
+    llm_cache_semantic on;
+    location /admin { llm_cache_api write=on; }
+END2
+
+my $long = $packed->post(chat_uri(), chat('How long is a long answer?'),
+    mock => { size => 1_500_000 });
+
+is($packed->post('/admin/report', { key => key($long) })->status, 200,
+    'packed: reported at once');
+ok($packed->wait_until(sub { $packed->get('/admin/keys/' . key($long))
+    ->json->{compressed} }), 'packed: it is');
+ok($packed->restart, 'packed: restart');
+is($packed->post(chat_uri(), chat('how long is a long answer'))->cache, 'MISS',
+    'packed: it is still barred');
+
 # Redis: what another machine has fetched, once it was read
 
 my $redis = LLMTest::Redis->new;
