@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_llm_cache_shard_recover(
 static ngx_int_t ngx_http_llm_cache_shard_memo(
     ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_sh_t *sh);
 static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
-    ngx_http_llm_cache_shard_t *shard, ngx_uint_t n);
+    ngx_http_llm_cache_shard_t *shard, ngx_uint_t n, ngx_uint_t *again);
 static void ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link, ngx_http_llm_cache_node_t *node);
 static void ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
@@ -216,12 +216,12 @@ ngx_int_t
 ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, ngx_http_llm_cache_hold_t *hold)
 {
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, again;
     ngx_http_llm_cache_slot_t  *slot;
 
     node->refs++;
 
-    slot = ngx_http_llm_cache_shard_slot(shard, 1);
+    slot = ngx_http_llm_cache_shard_slot(shard, 1, &again);
     if (slot == NULL) {
         ngx_http_llm_cache_shard_unref(shard, node);
         return NGX_DECLINED;
@@ -315,13 +315,12 @@ ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
 }
 
 
-/* a slot of this worker with so many free places */
+/* a slot of this worker with so many free places; as for memory */
 
 static ngx_http_llm_cache_slot_t *
 ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard,
-    ngx_uint_t n)
+    ngx_uint_t n, ngx_uint_t *again)
 {
-    ngx_uint_t                  again;
     ngx_http_llm_cache_sh_t    *sh;
     ngx_http_llm_cache_slot_t  *slot;
 
@@ -345,7 +344,7 @@ ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard,
 
     slot = ngx_http_llm_cache_shard_alloc(shard,
                                          sizeof(ngx_http_llm_cache_slot_t),
-                                         &again);
+                                         again);
     if (slot == NULL) {
         return NULL;
     }
@@ -367,9 +366,10 @@ found:
 
 ngx_int_t
 ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
-    ngx_uint_t n)
+    ngx_uint_t n, ngx_uint_t *again)
 {
-    return ngx_http_llm_cache_shard_slot(shard, n) ? NGX_OK : NGX_DECLINED;
+    return ngx_http_llm_cache_shard_slot(shard, n, again) ? NGX_OK
+                                                          : NGX_DECLINED;
 }
 
 

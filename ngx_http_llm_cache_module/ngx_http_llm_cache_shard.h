@@ -137,9 +137,10 @@ void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
 /* links a node of an earlier nginx; NGX_DECLINED: its key has a record */
 ngx_int_t ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, uint64_t priority);
-/* NGX_OK: the next n holds will need no memory */
+/* NGX_OK: the next n holds will need no memory; NGX_DECLINED: *again tells
+   whether more of the same may help */
 ngx_int_t ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
-    ngx_uint_t n);
+    ngx_uint_t n, ngx_uint_t *again);
 void ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard);
 void *ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard,
     size_t size, ngx_uint_t *again);
