@@ -561,7 +561,8 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     if (ctx->conf->redis) {
         ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
                                     ctx->conf->zone, ctx->key,
-                                    ngx_http_llm_cache_stale_time(ctx->conf));
+                                    ngx_http_llm_cache_stale_time(ctx->conf),
+                                             0);
 
         /* who waits looks for the answer until the lease ends */
         ctx->leased = 0;

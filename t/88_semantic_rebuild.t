@@ -259,4 +259,26 @@ is_hit($three->post(chat_uri(), chat('Who walked on the moon?')), $walked,
     'a machine that knows of nothing');
 ok(!serves_another($three), 'nor there');
 
+# what was deleted in Redis while a machine was away does not come back when
+# that machine, which has it in its state file, bars it
+
+my $away = nginx(LLMTest::State::conf('8m state=logs/one.state '
+    . 'state_interval=0', location => 'llm_cache on zone=one; '
+    . 'llm_cache_semantic on; llm_cache_redis ' . $redis->url . ';',
+    server => 'location /write/ { llm_cache on zone=one; llm_cache_api '
+    . 'write=on; llm_cache_redis ' . $redis->url . '; }'));
+my $gone = key($away->post(chat_uri(), chat('Who went away?')));
+
+ok(stored($redis, "llm:$gone"), 'it is in Redis');
+$away->quit('QUIT');
+is($redis->command('DEL', "llm:$gone"), 1, 'and deleted there');
+ok($away->start_loaded, 'the machine comes back');
+is($away->post('/write/report', to_json({ key => $gone }))->status, 200,
+    'and bars it');
+
+my $after = key($away->post(chat_uri(), chat('Who comes after that?')));
+
+ok(stored($redis, "llm:$after"), 'what is stored after that is in Redis');
+is($redis->command('EXISTS', "llm:$gone"), 0, 'but not what was deleted');
+
 finish();
