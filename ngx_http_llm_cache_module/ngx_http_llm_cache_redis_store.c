@@ -21,7 +21,7 @@ typedef struct {
     time_t                       stale;
     uint32_t                     stamp;
     ngx_uint_t                   epoch;      /* when it was sent */
-    ngx_uint_t                   purges;     /* of the zone, until then */
+    ngx_uint_t                   purges;     /* when it was noted */
     ngx_uint_t                   again;      /* only where Redis has one */
     ngx_http_llm_cache_redis_call_t  *call;
 } ngx_http_llm_cache_redis_job_t;
@@ -89,6 +89,7 @@ ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     job->zone = zone;
     job->stale = stale;
     job->again = again;
+    job->purges = ngx_http_llm_cache_zone_purges(zone);
     ngx_memcpy(job->key, key, LLM_KEY_LEN);
 
     ngx_post_event(&jobs->event, &ngx_posted_next_events);
@@ -172,8 +173,6 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
     ngx_http_llm_cache_redis_stat_t  *stat;
 
     stat = ngx_http_llm_cache_zone_redis(job->zone);
-
-    job->purges = ngx_http_llm_cache_zone_purges(job->zone);
 
     if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold) != NGX_OK) {
         return 0;
