@@ -465,6 +465,7 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
 
     if (*link) {
         node->turns = (*link)->turns;
+        ngx_http_llm_cache_shard_bar(node, *link);
         ngx_http_llm_cache_shard_unlink(shard, link);
     }
 
@@ -555,6 +556,15 @@ ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     } else {
         ngx_http_llm_cache_shard_rank(shard, node);
     }
+}
+
+
+void
+ngx_http_llm_cache_shard_bar(ngx_http_llm_cache_node_t *node,
+    ngx_http_llm_cache_node_t *old)
+{
+    node->chunks->data[LLM_RECORD_AT_FLAGS] |=
+                  old->chunks->data[LLM_RECORD_AT_FLAGS] & LLM_RECORD_BARRED;
 }
 
 

@@ -134,6 +134,10 @@ void ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *old, ngx_http_llm_cache_node_t *node);
 void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link);
+/* a record is barred where the one whose place it takes is, be it only since
+   the new one was begun */
+void ngx_http_llm_cache_shard_bar(ngx_http_llm_cache_node_t *node,
+    ngx_http_llm_cache_node_t *old);
 /* links a node of an earlier nginx; NGX_DECLINED: its key has a record */
 ngx_int_t ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, uint64_t priority);

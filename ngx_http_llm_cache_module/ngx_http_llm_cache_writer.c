@@ -414,10 +414,7 @@ ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
         node->turns = old->turns;
         node->weight = weight;
 
-        /* it may have been barred since it was read */
-
-        node->chunks->data[LLM_RECORD_AT_FLAGS] |=
-                  old->chunks->data[LLM_RECORD_AT_FLAGS] & LLM_RECORD_BARRED;
+        ngx_http_llm_cache_shard_bar(node, old);
 
         ngx_http_llm_cache_shard_swap(shard, old, node);
 
