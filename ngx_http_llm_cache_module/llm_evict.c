@@ -7,6 +7,9 @@
 /* a record asked for more often than this gains nothing more */
 #define LLM_EVICT_MAX_FREQUENCY  1024
 
+/* uses that each second has room for; priorities may be kept in a word */
+#define LLM_EVICT_TIME_SHIFT  (UINTPTR_MAX > UINT32_MAX ? 24 : 0)
+
 
 uint32_t
 llm_evict_weight(int64_t prompt_tokens, int64_t completion_tokens,
@@ -52,4 +55,22 @@ llm_evict_priority(uint64_t age, uint32_t frequency, uint32_t weight)
     }
 
     return age + (uint64_t) frequency * weight;
+}
+
+
+uint64_t
+llm_evict_latest(uint64_t age, uint64_t now)
+{
+    now <<= LLM_EVICT_TIME_SHIFT;
+
+    return age < now ? now : age + 1;
+}
+
+
+uint64_t
+llm_evict_used(uint64_t age, uint64_t used)
+{
+    used <<= LLM_EVICT_TIME_SHIFT;
+
+    return used < age ? used : age;
 }

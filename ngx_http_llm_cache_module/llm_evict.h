@@ -35,5 +35,17 @@ uint32_t llm_evict_weight(int64_t prompt_tokens, int64_t completion_tokens,
 uint64_t llm_evict_priority(uint64_t age, uint32_t frequency,
     uint32_t weight);
 
+/*
+ * Where the time of the last use counts alone: the priority of what is used
+ * now, which is above that of all before, and above those that the other
+ * policy gave.  age: the last such priority; now: seconds since the epoch.
+ */
+
+uint64_t llm_evict_latest(uint64_t age, uint64_t now);
+
+/* the same of what was last used in another process */
+
+uint64_t llm_evict_used(uint64_t age, uint64_t used);
+
 
 #endif /* _LLM_EVICT_H_INCLUDED_ */

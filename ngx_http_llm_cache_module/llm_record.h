@@ -28,6 +28,10 @@
 /* bytes before a value of the meta part */
 #define LLM_RECORD_META_HEAD  3
 
+/* the latest end of a lifetime, in seconds since the epoch: who keeps records
+   has 32 bits for it */
+#define LLM_RECORD_LATEST    UINT32_MAX
+
 #define LLM_TAG_LEN          8
 
 

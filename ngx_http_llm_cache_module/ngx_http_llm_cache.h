@@ -868,6 +868,8 @@ void ngx_http_llm_cache_savings(ngx_http_llm_cache_ctx_t *ctx,
 /* an answer was stored, in the background too */
 void ngx_http_llm_cache_account_stored(ngx_http_llm_cache_zone_t *zone,
     const llm_record_t *rec);
+/* what was fetched for that, which no request is logged for */
+void ngx_http_llm_cache_account_refreshed(ngx_http_llm_cache_ctx_t *ctx);
 ngx_int_t ngx_http_llm_cache_log_handler(ngx_http_request_t *r);
 char *ngx_http_llm_cache_price(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

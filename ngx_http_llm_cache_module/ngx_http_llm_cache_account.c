@@ -304,6 +304,18 @@ ngx_http_llm_cache_account_stored(ngx_http_llm_cache_zone_t *zone,
 }
 
 
+void
+ngx_http_llm_cache_account_refreshed(ngx_http_llm_cache_ctx_t *ctx)
+{
+    ngx_http_llm_cache_savings_t  spent;
+
+    ngx_http_llm_cache_spent(ctx, &spent);
+    ngx_http_llm_cache_add_savings(
+                           &ngx_http_llm_cache_series_of(ctx, 1)->fetched,
+                           &spent);
+}
+
+
 static void
 ngx_http_llm_cache_add_savings(ngx_http_llm_cache_sum_t *sum,
     ngx_http_llm_cache_savings_t *savings)

@@ -213,7 +213,9 @@ ngx_http_llm_cache_reply_end(ngx_http_llm_cache_reply_t *reply)
     reply->record.msec = (uint32_t) ngx_min(ngx_current_msec
                                             - reply->fetched_at, UINT32_MAX);
     reply->record.created = ngx_time();
-    reply->record.expires += reply->record.created;
+    reply->record.expires = ngx_min(reply->record.expires
+                                    + reply->record.created,
+                                    LLM_RECORD_LATEST);
 
     return NGX_OK;
 }
@@ -354,7 +356,7 @@ ngx_http_llm_cache_reply_store_one(ngx_http_llm_cache_reply_t *reply,
 
     if (reply->redis) {
         ngx_http_llm_cache_redis_store_later(reply->redis, reply->zone,
-                                             rec.key, reply->stale);
+                                             rec.key, reply->stale, 0);
     }
 
     return NGX_OK;

@@ -295,6 +295,10 @@ ngx_http_llm_cache_observe_find(ngx_http_llm_cache_ctx_t *ctx,
     way->status = rc == NGX_BUSY ? NGX_HTTP_LLM_CACHE_EXPIRED
                                  : NGX_HTTP_LLM_CACHE_MISS;
 
+    if (rc == NGX_ABORT) {
+        ngx_http_llm_cache_count(&ctx->conf->zone->stat->observed_lost[i], 1);
+    }
+
     if (rc == NGX_OK) {
         ngx_http_llm_cache_observed_hit(observed, &way->key);
 

@@ -313,8 +313,7 @@ ngx_http_llm_cache_observed_get(ngx_http_llm_cache_observed_t *observed,
             rc = NGX_OK;
 
         } else {
-            ngx_http_llm_cache_count(
-                           &(*observed->stat)->observed_lost[key->scope], 1);
+            rc = NGX_ABORT;
         }
     }
 
@@ -704,11 +703,16 @@ ngx_http_llm_cache_observed_rank(ngx_http_llm_cache_observed_t *observed,
     store = &observed->sh->stores[entry->scope];
 
     entry->asked = 0;
-    entry->u.rank.key = observed->lru
-                        ? (ngx_rbtree_key_t) ++store->age
-                        : (ngx_rbtree_key_t)
-                          llm_evict_priority(store->age, entry->frequency,
-                                             entry->answer.weight);
+
+    if (observed->lru) {
+        store->age = llm_evict_latest(store->age, (uint64_t) ngx_time());
+        entry->u.rank.key = (ngx_rbtree_key_t) store->age;
+
+    } else {
+        entry->u.rank.key = (ngx_rbtree_key_t)
+                            llm_evict_priority(store->age, entry->frequency,
+                                               entry->answer.weight);
+    }
 
     ngx_rbtree_insert(&store->ranks, &entry->u.rank);
 }

@@ -81,7 +81,7 @@ char *ngx_http_llm_cache_observed_add(ngx_conf_t *cf,
 
 /*
  * NGX_OK: the store has a fresh answer; NGX_BUSY: one that has expired;
- * NGX_DECLINED: none, or one that was evicted.
+ * NGX_ABORT: it had a fresh one, which was evicted; NGX_DECLINED: none.
  */
 ngx_int_t ngx_http_llm_cache_observed_get(
     ngx_http_llm_cache_observed_t *observed,

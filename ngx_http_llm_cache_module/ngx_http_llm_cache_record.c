@@ -561,7 +561,8 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     if (ctx->conf->redis) {
         ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
                                     ctx->conf->zone, ctx->key,
-                                    ngx_http_llm_cache_stale_time(ctx->conf));
+                                    ngx_http_llm_cache_stale_time(ctx->conf),
+                                             0);
 
         /* who waits looks for the answer until the lease ends */
         ctx->leased = 0;
@@ -608,7 +609,8 @@ ngx_http_llm_cache_complete(ngx_http_llm_cache_ctx_t *ctx,
     rec = &ctx->record;
 
     rec->created = ngx_time();
-    rec->expires = rec->created + ctx->lifetime;
+    rec->expires = ngx_min(rec->created + (uint64_t) ctx->lifetime,
+                           LLM_RECORD_LATEST);
     rec->prompt_tokens = (int32_t) ngx_min(info->prompt_tokens, INT32_MAX);
     rec->completion_tokens = (int32_t) ngx_min(info->completion_tokens,
                                                INT32_MAX);

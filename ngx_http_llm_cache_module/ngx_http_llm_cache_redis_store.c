@@ -21,7 +21,8 @@ typedef struct {
     time_t                       stale;
     uint32_t                     stamp;
     ngx_uint_t                   epoch;      /* when it was sent */
-    ngx_uint_t                   purges;     /* of the zone, until then */
+    ngx_uint_t                   purges;     /* when it was noted */
+    ngx_uint_t                   again;      /* only where Redis has one */
     ngx_http_llm_cache_redis_call_t  *call;
 } ngx_http_llm_cache_redis_job_t;
 
@@ -55,7 +56,8 @@ static ngx_http_llm_cache_redis_jobs_t  ngx_http_llm_cache_redis_jobs;
 
 void
 ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
-    ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale)
+    ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale,
+    ngx_uint_t again)
 {
     ngx_http_llm_cache_redis_job_t   *job;
     ngx_http_llm_cache_redis_jobs_t  *jobs;
@@ -86,6 +88,8 @@ ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     job->redis = redis;
     job->zone = zone;
     job->stale = stale;
+    job->again = again;
+    job->purges = ngx_http_llm_cache_zone_purges(zone);
     ngx_memcpy(job->key, key, LLM_KEY_LEN);
 
     ngx_post_event(&jobs->event, &ngx_posted_next_events);
@@ -170,8 +174,6 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
 
     stat = ngx_http_llm_cache_zone_redis(job->zone);
 
-    job->purges = ngx_http_llm_cache_zone_purges(job->zone);
-
     if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold) != NGX_OK) {
         return 0;
     }
@@ -254,7 +256,8 @@ ngx_http_llm_cache_redis_set(ngx_http_llm_cache_redis_job_t *job,
 {
     u_char                           buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
     u_char                           seconds[NGX_TIME_T_LEN];
-    llm_str_t                        words[5];
+    llm_str_t                        words[6];
+    ngx_uint_t                       n;
     ngx_http_llm_cache_redis_t      *redis;
     ngx_http_llm_cache_redis_job_t  *copy;
 
@@ -278,8 +281,14 @@ ngx_http_llm_cache_redis_set(ngx_http_llm_cache_redis_job_t *job,
     words[4].data = seconds;
     words[4].len = ngx_sprintf(seconds, "%T", expires) - seconds;
 
+    n = 5;
+
+    if (job->again) {
+        words[n++] = ngx_http_llm_cache_redis_word("XX");
+    }
+
     copy->call = ngx_http_llm_cache_redis_call(redis, words[1],
-                                      NGX_HTTP_LLM_CACHE_REDIS_STORE, 5,
+                                      NGX_HTTP_LLM_CACHE_REDIS_STORE, n,
                                       words,
                                       redis->timeout
                                       * NGX_HTTP_LLM_CACHE_REDIS_PATIENCE,
@@ -350,7 +359,7 @@ ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
         ngx_http_llm_cache_redis_publish(job->redis,
                    ngx_http_llm_cache_redis_key(job->redis, job->key, buf));
 
-    } else {
+    } else if (!llm_reply_is(reply, LLM_RESP_NIL)) {
         ngx_http_llm_cache_redis_count(stat, store_errors);
     }
 
@@ -374,6 +383,13 @@ ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
         || !ngx_http_llm_cache_redis_went_out(job->call))
     {
         ngx_http_llm_cache_redis_restamp(job, 0, 0);
+
+    } else if (llm_reply_is(reply, LLM_RESP_NIL)) {
+
+        /* it was deleted there */
+
+        ngx_http_llm_cache_redis_restamp(job, job->stamp,
+                             ngx_http_llm_cache_redis_past(ngx_current_msec));
 
     } else {
         ngx_http_llm_cache_redis_restamp(job, job->stamp, job->epoch);

@@ -586,7 +586,7 @@ ngx_http_llm_cache_redis_store_again(ngx_http_llm_cache_zone_t *zone,
     }
 
     if (hold.node->stamp) {
-        ngx_http_llm_cache_redis_store_later(redis, zone, key, 0);
+        ngx_http_llm_cache_redis_store_later(redis, zone, key, 0, 1);
     }
 
     ngx_http_llm_cache_zone_release(&hold);

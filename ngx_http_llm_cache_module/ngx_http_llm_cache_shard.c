@@ -13,9 +13,6 @@
 #define NGX_HTTP_LLM_CACHE_FREE_STEP   16
 #define NGX_HTTP_LLM_CACHE_EVICT_STEP  16
 
-/* with evict=lru ranks count on from the time: so many in each second */
-#define NGX_HTTP_LLM_CACHE_LRU_SHIFT   24
-
 
 /* it fills a size class of the allocator: a byte more would double it */
 _Static_assert(sizeof(ngx_http_llm_cache_node_t) <= 128,
@@ -24,10 +21,10 @@ _Static_assert(sizeof(ngx_http_llm_cache_node_t) <= 128,
 
 static ngx_int_t ngx_http_llm_cache_shard_recover(
     ngx_http_llm_cache_shard_t *shard);
-static ngx_http_llm_cache_memo_t *ngx_http_llm_cache_shard_memo(
-    ngx_http_llm_cache_shard_t *shard);
+static ngx_int_t ngx_http_llm_cache_shard_memo(
+    ngx_http_llm_cache_shard_t *shard, ngx_http_llm_cache_sh_t *sh);
 static ngx_http_llm_cache_slot_t *ngx_http_llm_cache_shard_slot(
-    ngx_http_llm_cache_shard_t *shard);
+    ngx_http_llm_cache_shard_t *shard, ngx_uint_t n, ngx_uint_t *again);
 static void ngx_http_llm_cache_shard_put(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link, ngx_http_llm_cache_node_t *node);
 static void ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
@@ -81,46 +78,39 @@ ngx_http_llm_cache_shard_unlock(ngx_http_llm_cache_shard_t *shard)
 
 /*
  * The memory of a broken zone may be used again only when nobody reads from
- * it any more.
+ * it any more.  It stays broken to the end of this, whoever dies here.
  */
 
 static ngx_int_t
 ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 {
-    ngx_uint_t                         generation;
-    ngx_http_llm_cache_slot_t         *slot;
-    ngx_http_llm_cache_purges_t        purges;
-    ngx_http_llm_cache_redis_stat_t    redis;
-    ngx_http_llm_cache_saved_state_t   state;
+    ngx_http_llm_cache_sh_t    *sh;
+    ngx_http_llm_cache_slot_t  *slot;
 
-    for (slot = shard->sh->slots; slot; slot = slot->next) {
+    sh = shard->sh;
+
+    for (slot = sh->slots; slot; slot = slot->next) {
         if (slot->pid && slot->n) {
             return NGX_ERROR;
         }
     }
 
-    generation = shard->sh->generation;
-    state = shard->sh->state;
-    redis = shard->sh->redis;
-    purges = shard->sh->purges;
-
     ngx_slab_init(shard->pool);
 
     if (ngx_http_llm_cache_shard_format(shard) != NGX_OK) {
-        shard->sh->broken = 1;
         return NGX_ERROR;
     }
 
-    shard->sh->generation = generation + 1;
-    shard->sh->state = state;
-    shard->sh->redis = redis;
-    shard->sh->purges = purges;
-    shard->sh->busy = 1;
+    sh->generation++;
+    sh->full = 0;
 
     /* purges passed by a broken shard: it forgets all of before the last */
 
-    shard->sh->purges.last = ngx_http_llm_cache_zone_purges(shard->zone);
-    shard->sh->purges.all = shard->sh->purges.last;
+    sh->purges.last = ngx_http_llm_cache_zone_purges(shard->zone);
+    sh->purges.all = sh->purges.last;
+
+    ngx_memory_barrier();
+    sh->broken = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "llm_cache_zone \"%V\" starts empty", &shard->name);
@@ -130,23 +120,28 @@ ngx_http_llm_cache_shard_recover(ngx_http_llm_cache_shard_t *shard)
 
 
 /*
- * Lays out an empty pool.  Allocations in a pool just initialized are
- * deterministic, so that doing it again finds the index at the old address,
- * which other workers keep.
+ * Lays out an empty pool, again with an empty index.  Allocations in a pool
+ * just initialized are deterministic, so that doing it again finds everything
+ * at the old address, which other workers keep.
  */
 
 ngx_int_t
 ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
 {
+    size_t                    kept;
     ngx_uint_t                n;
     ngx_http_llm_cache_sh_t  *sh;
 
     shard->pool->log_nomem = 0;
 
-    sh = ngx_slab_calloc_locked(shard->pool, sizeof(ngx_http_llm_cache_sh_t));
+    sh = ngx_slab_alloc_locked(shard->pool, sizeof(ngx_http_llm_cache_sh_t));
     if (sh == NULL || (shard->sh && shard->sh != sh)) {
         return NGX_ERROR;
     }
+
+    kept = shard->sh ? offsetof(ngx_http_llm_cache_sh_t, buckets) : 0;
+
+    ngx_memzero((u_char *) sh + kept, sizeof(ngx_http_llm_cache_sh_t) - kept);
 
     for (n = 64; n < shard->size / NGX_HTTP_LLM_CACHE_MEAN_ENTRY; n <<= 1) {
         /* void */
@@ -157,20 +152,18 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
         return NGX_ERROR;
     }
 
-    if (shard == shard->zone->shards) {
-        sh->memo = ngx_http_llm_cache_shard_memo(shard);
-        if (sh->memo == NULL) {
-            return NGX_ERROR;
-        }
+    if (shard == shard->zone->shards
+        && ngx_http_llm_cache_shard_memo(shard, sh) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     sh->layout = NGX_HTTP_LLM_CACHE_LAYOUT;
     sh->shards = shard->zone->n;
     sh->mask = n - 1;
-    sh->generation = 1;
 
     if (shard->zone->lru) {
-        sh->age = (uint64_t) ngx_time() << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
+        sh->age = llm_evict_latest(0, (uint64_t) ngx_time());
     }
 
     ngx_rbtree_init(&sh->ranks, &sh->sentinel, ngx_rbtree_insert_value);
@@ -186,8 +179,11 @@ ngx_http_llm_cache_shard_format(ngx_http_llm_cache_shard_t *shard)
 }
 
 
-static ngx_http_llm_cache_memo_t *
-ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard)
+/* it needs no lock, and goes on where the index starts empty */
+
+static ngx_int_t
+ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard,
+    ngx_http_llm_cache_sh_t *sh)
 {
     size_t                      size;
     ngx_http_llm_cache_memo_t  *memo;
@@ -197,11 +193,17 @@ ngx_http_llm_cache_shard_memo(ngx_http_llm_cache_shard_t *shard)
 
     memo = ngx_slab_alloc_locked(shard->pool, size);
 
-    if (memo == NULL || ngx_http_llm_cache_memo_init(memo, size) != NGX_OK) {
-        return NULL;
+    if (memo == NULL) {
+        return NGX_ERROR;
     }
 
-    return memo;
+    if (sh->memo) {
+        return sh->memo == memo ? NGX_OK : NGX_ERROR;
+    }
+
+    sh->memo = memo;
+
+    return ngx_http_llm_cache_memo_init(memo, size);
 }
 
 
@@ -214,12 +216,12 @@ ngx_int_t
 ngx_http_llm_cache_shard_hold(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, ngx_http_llm_cache_hold_t *hold)
 {
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, again;
     ngx_http_llm_cache_slot_t  *slot;
 
     node->refs++;
 
-    slot = ngx_http_llm_cache_shard_slot(shard);
+    slot = ngx_http_llm_cache_shard_slot(shard, 1, &again);
     if (slot == NULL) {
         ngx_http_llm_cache_shard_unref(shard, node);
         return NGX_DECLINED;
@@ -313,12 +315,12 @@ ngx_http_llm_cache_shard_release(ngx_http_llm_cache_hold_t *hold)
 }
 
 
-/* a slot of this worker with a free place */
+/* a slot of this worker with so many free places; as for memory */
 
 static ngx_http_llm_cache_slot_t *
-ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard)
+ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard,
+    ngx_uint_t n, ngx_uint_t *again)
 {
-    ngx_uint_t                  again;
     ngx_http_llm_cache_sh_t    *sh;
     ngx_http_llm_cache_slot_t  *slot;
 
@@ -326,14 +328,15 @@ ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard)
 
     if (shard->slot
         && shard->generation == sh->generation
-        && shard->slot->n < NGX_HTTP_LLM_CACHE_HELD)
+        && NGX_HTTP_LLM_CACHE_HELD - shard->slot->n >= n)
     {
         return shard->slot;
     }
 
     for (slot = sh->slots; slot; slot = slot->next) {
         if (slot->pid == 0
-            || (slot->pid == ngx_pid && slot->n < NGX_HTTP_LLM_CACHE_HELD))
+            || (slot->pid == ngx_pid
+                && NGX_HTTP_LLM_CACHE_HELD - slot->n >= n))
         {
             goto found;
         }
@@ -341,7 +344,7 @@ ngx_http_llm_cache_shard_slot(ngx_http_llm_cache_shard_t *shard)
 
     slot = ngx_http_llm_cache_shard_alloc(shard,
                                          sizeof(ngx_http_llm_cache_slot_t),
-                                         &again);
+                                         again);
     if (slot == NULL) {
         return NULL;
     }
@@ -363,13 +366,9 @@ found:
 
 ngx_int_t
 ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
-    ngx_uint_t n)
+    ngx_uint_t n, ngx_uint_t *again)
 {
-    ngx_http_llm_cache_slot_t  *slot;
-
-    slot = ngx_http_llm_cache_shard_slot(shard);
-
-    return slot && NGX_HTTP_LLM_CACHE_HELD - slot->n >= n ? NGX_OK
+    return ngx_http_llm_cache_shard_slot(shard, n, again) ? NGX_OK
                                                           : NGX_DECLINED;
 }
 
@@ -466,6 +465,7 @@ ngx_http_llm_cache_shard_link(ngx_http_llm_cache_shard_t *shard,
 
     if (*link) {
         node->turns = (*link)->turns;
+        ngx_http_llm_cache_shard_bar(node, *link);
         ngx_http_llm_cache_shard_unlink(shard, link);
     }
 
@@ -513,8 +513,8 @@ ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     }
 
     if (shard->zone->lru) {
-        most = (uint64_t) node->used << NGX_HTTP_LLM_CACHE_LRU_SHIFT;
-        node->rank.key = (ngx_rbtree_key_t) ngx_min(most, sh->age);
+        node->rank.key = (ngx_rbtree_key_t) llm_evict_used(sh->age,
+                                                           node->used);
 
     } else {
         most = llm_evict_priority(0, node->frequency, node->weight);
@@ -556,6 +556,15 @@ ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     } else {
         ngx_http_llm_cache_shard_rank(shard, node);
     }
+}
+
+
+void
+ngx_http_llm_cache_shard_bar(ngx_http_llm_cache_node_t *node,
+    ngx_http_llm_cache_node_t *old)
+{
+    node->chunks->data[LLM_RECORD_AT_FLAGS] |=
+                  old->chunks->data[LLM_RECORD_AT_FLAGS] & LLM_RECORD_BARRED;
 }
 
 
@@ -604,10 +613,16 @@ ngx_http_llm_cache_shard_rank(ngx_http_llm_cache_shard_t *shard,
     sh = shard->sh;
 
     node->asked = 0;
-    node->rank.key = shard->zone->lru
-                     ? (ngx_rbtree_key_t) ++sh->age
-                     : (ngx_rbtree_key_t) llm_evict_priority(sh->age,
-                                              node->frequency, node->weight);
+
+    if (shard->zone->lru) {
+        sh->age = llm_evict_latest(sh->age, (uint64_t) ngx_time());
+        node->rank.key = (ngx_rbtree_key_t) sh->age;
+
+    } else {
+        node->rank.key = (ngx_rbtree_key_t)
+                         llm_evict_priority(sh->age, node->frequency,
+                                            node->weight);
+    }
 
     ngx_rbtree_insert(&sh->ranks, &node->rank);
 }

@@ -16,7 +16,7 @@
 #include "ngx_http_llm_cache_zone.h"
 
 
-#define NGX_HTTP_LLM_CACHE_LAYOUT      9
+#define NGX_HTTP_LLM_CACHE_LAYOUT      10
 
 /* the most locks that are taken to make room for one chunk */
 #define NGX_HTTP_LLM_CACHE_EVICT_MAX   256
@@ -63,8 +63,21 @@ struct ngx_http_llm_cache_sh_s {
     ngx_uint_t                   layout;
     ngx_uint_t                   shards;     /* of the zone */
     ngx_uint_t                   mask;       /* number of buckets - 1 */
-    ngx_http_llm_cache_node_t  **buckets;
     ngx_http_llm_cache_memo_t   *memo;       /* of the first shard */
+
+    ngx_uint_t                   generation; /* of the index */
+    volatile ngx_uint_t          busy;       /* somebody is inside the lock */
+    volatile ngx_uint_t          broken;     /* somebody died there */
+    ngx_uint_t                   full;       /* warned about */
+    ngx_uint_t                   changes;    /* of the index */
+
+    ngx_http_llm_cache_purges_t  purges;
+    ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */
+    ngx_http_llm_cache_saved_state_t  state; /* in the first shard */
+
+    /* the index, which starts empty where somebody died inside the lock; what
+       stands before it outlives that, and who dies meanwhile */
+    ngx_http_llm_cache_node_t  **buckets;
     ngx_rbtree_t                 ranks;      /* lowest priority first */
     ngx_rbtree_node_t            sentinel;
     ngx_uint_t                   nodes;      /* in it */
@@ -78,19 +91,8 @@ struct ngx_http_llm_cache_sh_s {
     ngx_http_llm_cache_node_t   *garbage;    /* without references */
     ngx_http_llm_cache_slot_t   *slots;      /* grows only */
 
-    ngx_uint_t                   generation; /* of the index */
-    volatile ngx_uint_t          busy;       /* somebody is inside the lock */
-    volatile ngx_uint_t          broken;     /* somebody died there */
-    ngx_uint_t                   full;       /* warned about */
-
     ngx_http_llm_cache_flight_t *flights[NGX_HTTP_LLM_CACHE_FLIGHTS];
     ngx_uint_t                   flying;
-
-    ngx_http_llm_cache_purges_t  purges;
-    ngx_http_llm_cache_redis_stat_t  redis;  /* in the first shard */
-
-    ngx_uint_t                   changes;    /* of the index */
-    ngx_http_llm_cache_saved_state_t  state; /* in the first shard */
 };
 
 
@@ -132,12 +134,17 @@ void ngx_http_llm_cache_shard_swap(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *old, ngx_http_llm_cache_node_t *node);
 void ngx_http_llm_cache_shard_unlink(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t **link);
+/* a record is barred where the one whose place it takes is, be it only since
+   the new one was begun */
+void ngx_http_llm_cache_shard_bar(ngx_http_llm_cache_node_t *node,
+    ngx_http_llm_cache_node_t *old);
 /* links a node of an earlier nginx; NGX_DECLINED: its key has a record */
 ngx_int_t ngx_http_llm_cache_shard_restore(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_node_t *node, uint64_t priority);
-/* NGX_OK: the next n holds will need no memory */
+/* NGX_OK: the next n holds will need no memory; NGX_DECLINED: *again tells
+   whether more of the same may help */
 ngx_int_t ngx_http_llm_cache_shard_reserve(ngx_http_llm_cache_shard_t *shard,
-    ngx_uint_t n);
+    ngx_uint_t n, ngx_uint_t *again);
 void ngx_http_llm_cache_shard_expire(ngx_http_llm_cache_shard_t *shard);
 void *ngx_http_llm_cache_shard_alloc(ngx_http_llm_cache_shard_t *shard,
     size_t size, ngx_uint_t *again);

@@ -251,6 +251,11 @@ ngx_http_llm_cache_refreshed(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 {
     ngx_http_llm_cache_ctx_t *refresh = data;
 
+    if (refresh->stored) {
+        refresh->stored = 0;
+        ngx_http_llm_cache_account_refreshed(refresh);
+    }
+
     if (rc == NGX_ERROR) {
         ngx_http_llm_cache_refuse(refresh, LLM_REASON_TRUNCATED);
     }

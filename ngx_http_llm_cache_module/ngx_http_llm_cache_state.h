@@ -34,7 +34,6 @@ typedef struct {
     ngx_uint_t                    waited;    /* for another writer */
     ngx_uint_t                    stored;
     ngx_uint_t                    left_out;
-    ngx_uint_t                    purges;    /* of the zone, when it began */
     llm_tags_t                    tags;      /* of the record */
     llm_state_reader_t            reader;
     ngx_http_llm_cache_writer_t   record;

@@ -111,8 +111,6 @@ ngx_http_llm_cache_load_open(ngx_http_llm_cache_state_t *state)
 
     ngx_http_llm_cache_state_sweep(state);
 
-    load->purges = ngx_http_llm_cache_zone_purges(state->zone);
-
     load->fd = open((char *) state->file.data,
                     O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC);
 
@@ -241,9 +239,9 @@ ngx_http_llm_cache_load_record(ngx_http_llm_cache_state_t *state)
         return;
     }
 
-    /* what the file holds is older than what was purged since */
+    /* what the file holds is older than all purges of this zone */
 
-    load->record.purges = load->purges;
+    load->record.purges = 0;
     load->tags = rec.tags;
 }
 

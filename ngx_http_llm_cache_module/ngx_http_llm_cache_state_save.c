@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_llm_cache_save_create(
     ngx_http_llm_cache_state_t *state);
 static ngx_int_t ngx_http_llm_cache_save_record(
     ngx_http_llm_cache_state_t *state, ngx_http_llm_cache_walked_t *record);
+static ngx_int_t ngx_http_llm_cache_save_chunk(
+    ngx_http_llm_cache_state_t *state, ngx_http_llm_cache_chunk_t *chunk);
 static ngx_int_t ngx_http_llm_cache_save_start(
     ngx_http_llm_cache_chunk_t *chunk, u_char *p, size_t len);
 static ngx_int_t ngx_http_llm_cache_save_end(
@@ -223,7 +225,6 @@ ngx_http_llm_cache_save_record(ngx_http_llm_cache_state_t *state,
     u_char                       head[LLM_STATE_ENTRY];
     u_char                       start[LLM_RECORD_HEAD];
     uint64_t                     len;
-    llm_str_t                    data;
     llm_state_entry_t           *entry;
     ngx_http_llm_cache_save_t   *save;
     ngx_http_llm_cache_chunk_t  *chunk, *first;
@@ -262,18 +263,40 @@ ngx_http_llm_cache_save_record(ngx_http_llm_cache_state_t *state,
     }
 
     for (chunk = first; chunk; chunk = chunk->next) {
-
-        data.data = chunk->data;
-        data.len = chunk->len;
-
-        if (llm_state_data(&save->writer, data) != 0) {
-            return ngx_http_llm_cache_save_fail(state, 0, "needs memory");
-        }
-
-        if (ngx_http_llm_cache_save_add(state, data.data, data.len) != NGX_OK)
-        {
+        if (ngx_http_llm_cache_save_chunk(state, chunk) != NGX_OK) {
             return NGX_DECLINED;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the record may be barred meanwhile: the sum is that of what is written */
+
+static ngx_int_t
+ngx_http_llm_cache_save_chunk(ngx_http_llm_cache_state_t *state,
+    ngx_http_llm_cache_chunk_t *chunk)
+{
+    llm_str_t                   data;
+    ngx_http_llm_cache_save_t  *save;
+
+    save = &state->save;
+
+    if (NGX_HTTP_LLM_CACHE_STATE_BUFFER - save->used < chunk->len
+        && ngx_http_llm_cache_save_flush(state) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    data.data = state->buf + save->used;
+    data.len = chunk->len;
+
+    ngx_memcpy(state->buf + save->used, chunk->data, chunk->len);
+    save->used += chunk->len;
+
+    if (llm_state_data(&save->writer, data) != 0) {
+        return ngx_http_llm_cache_save_fail(state, 0, "needs memory");
     }
 
     return NGX_OK;

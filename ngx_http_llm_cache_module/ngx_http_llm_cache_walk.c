@@ -6,6 +6,8 @@
 #define NGX_HTTP_LLM_CACHE_WALK_BUCKETS  256
 
 
+static ngx_int_t ngx_http_llm_cache_walk_lock(
+    ngx_http_llm_cache_shard_t *shard);
 static void ngx_http_llm_cache_walk_shard(ngx_http_llm_cache_shard_t *shard,
     ngx_http_llm_cache_iter_t *iter);
 static void ngx_http_llm_cache_walk_entry(ngx_http_llm_cache_shard_t *shard,
@@ -26,16 +28,7 @@ ngx_http_llm_cache_zone_walk(ngx_http_llm_cache_zone_t *zone,
 
     shard = &zone->shards[iter->shard];
 
-    if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    /* a slot that had to be made later could evict what is being looked at */
-
-    if (ngx_http_llm_cache_shard_reserve(shard, NGX_HTTP_LLM_CACHE_WALK_STEP)
-        != NGX_OK)
-    {
-        ngx_http_llm_cache_shard_unlock(shard);
+    if (ngx_http_llm_cache_walk_lock(shard) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -49,6 +42,39 @@ ngx_http_llm_cache_zone_walk(ngx_http_llm_cache_zone_t *zone,
     ngx_http_llm_cache_shard_unlock(shard);
 
     return NGX_OK;
+}
+
+
+/*
+ * The lock, with room for what a step holds: a slot that had to be made later
+ * could evict what is being looked at.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_walk_lock(ngx_http_llm_cache_shard_t *shard)
+{
+    ngx_uint_t  i, again;
+
+    again = 1;
+
+    for (i = 0; again && i < NGX_HTTP_LLM_CACHE_EVICT_MAX; i++) {
+
+        if (ngx_http_llm_cache_shard_lock(shard) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_llm_cache_shard_reserve(shard,
+                                             NGX_HTTP_LLM_CACHE_WALK_STEP,
+                                             &again)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+
+        ngx_http_llm_cache_shard_unlock(shard);
+    }
+
+    return NGX_ERROR;
 }
 
 

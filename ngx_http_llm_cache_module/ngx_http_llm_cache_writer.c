@@ -414,6 +414,8 @@ ngx_http_llm_cache_zone_swap(ngx_http_llm_cache_writer_t *w,
         node->turns = old->turns;
         node->weight = weight;
 
+        ngx_http_llm_cache_shard_bar(node, old);
+
         ngx_http_llm_cache_shard_swap(shard, old, node);
 
         rc = NGX_OK;

@@ -137,25 +137,20 @@ ngx_http_llm_cache_zone_shard(ngx_http_llm_cache_zone_t *zone,
 ngx_http_llm_cache_memo_t *
 ngx_http_llm_cache_zone_memo(ngx_http_llm_cache_zone_t *zone)
 {
-    ngx_http_llm_cache_sh_t  *sh;
+    ngx_http_llm_cache_memo_t  *memo;
 
-    sh = zone->shards[0].sh;
+    memo = zone->shards[0].sh->memo;
 
-    /* the key changes when the shard starts empty */
+    if (zone->fingerprint == NULL) {
 
-    if (zone->fingerprint == NULL || zone->seed != sh->generation) {
-
-        llm_fingerprint_free(zone->fingerprint);
-
-        zone->fingerprint = llm_fingerprint_create(sh->memo->key);
-        zone->seed = sh->generation;
+        zone->fingerprint = llm_fingerprint_create(memo->key);
 
         if (zone->fingerprint == NULL) {
             return NULL;
         }
     }
 
-    return sh->memo;
+    return memo;
 }
 
 

@@ -108,9 +108,8 @@ struct ngx_http_llm_cache_zone_s {
     void                       (*restored)(ngx_http_llm_cache_zone_t *zone,
                                            const u_char *key);
 
-    /* this process's own: the keyed hash of the memo, and its generation */
+    /* this process's own: the keyed hash of the memo */
     llm_fingerprint_t           *fingerprint;
-    ngx_uint_t                   seed;
 };
 
 

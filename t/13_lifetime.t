@@ -19,6 +19,7 @@ my $nginx = nginx(location => 'llm_cache on;',
         odd nonsense;
         nothing "";
         day 1d;
+        century 100y;
     }
 END
     location /short/ {
@@ -63,6 +64,7 @@ my %first = (short => ask('/short', 'a'), long => ask('', 'a'),
     brief => ask('/model', 'a', model => 'brief'),
     model => ask('/model', 'a', model => 'any'),
     day => ask('/model', 'a', model => 'day'),
+    century => ask('/model', 'a', model => 'century'),
     query => $nginx->post('/mixed' . chat_uri() . '?ttl=1', chat('a')));
 
 is_miss($first{$_}, "$_: first") for sort keys %first;
@@ -78,6 +80,13 @@ cmp_ok(ttl($hit), '<=', 3600, 'a new hit: ttl is not more');
 my $day = ask('/model', 'a', model => 'day');
 
 cmp_ok(ttl($day), '>', 86_390, 'a lifetime from a map');
+
+my $century = ask('/model', 'a', model => 'century');
+
+is_hit($century, $first{century}, 'a hundred years');
+cmp_ok(ttl($century), '>', 20 * 365 * 86_400, 'as long as can be told');
+is_cached($nginx, 'a hundred years, an embedding', '/model/v1/embeddings',
+    { model => 'century', input => ['one', 'two'] });
 is_hit($day, $first{day}, 'a lifetime from a map');
 
 # a lifetime of nothing

@@ -29,11 +29,14 @@ my $serial = 0;
 
 sub fresh { return $nginx->post(chat_uri(), chat('fresh ' . ++$serial)) }
 
-# lets a worker die inside the lock; returns how many requests were lost, or
+# lets a worker die inside the lock, another one than that; returns how many requests were lost, or
 # nothing where processes cannot be traced
 
 sub spring {
-    my $victim = ($nginx->worker_pids)[rand 2];
+    my ($spared) = @_;
+
+    my @victims = grep { $_ != ($spared // 0) } $nginx->worker_pids;
+    my $victim = $victims[rand @victims];
     my $output = $trap->arm($victim, $SYMBOL) // return;
     my $lost = 0;
 
@@ -123,5 +126,59 @@ is(sha256_hex($reader->response->body), sha256_hex($long->body),
 ok($nginx->wait_until(sub { fresh(); $serial--; fresh()->cache eq 'HIT' }),
     'the zone can be used again');
 is_cached($nginx, 'after the reader', chat_uri(), chat('after'));
+
+# a worker that dies while it empties the zone, wherever it has got to: the next
+# one begins anew
+
+$nginx->quit;
+
+# whether the worker has that client's connection
+
+sub has {
+    my ($pid, $client) = @_;
+
+    my $port = sprintf '%04X', $client->{socket}->sockport;
+    my ($inode) = map { (split)[9] } grep { /^\s*\d+: \S+ \S+:$port / }
+        split /\n/, `cat /proc/net/tcp`;
+
+    return scalar grep { (readlink // '') eq "socket:[$inode]" }
+        glob "/proc/$pid/fd/*";
+}
+
+for my $step (1 .. 3) {
+    $nginx = nginx(workers => 2, location => 'llm_cache on;',
+        http => 'llm_cache_zone zone=one:16m max_entry=4m;',
+        listen => 'sndbuf=16k',
+        allow => qr/exited on signal 9|memory zone "one" was locked by/);
+
+    long();
+
+    # while somebody reads, the zone is not emptied
+
+    my $reading = slow_reader();
+    my ($busy) = grep { has($_, $reading) } $nginx->worker_pids;
+
+    spring($busy);
+
+    my ($next) = grep { $_ != $busy } $nginx->worker_pids;
+
+    # then this one does it, as the other one is stopped
+
+    $reading->response;
+    pause(0.2);
+    kill 'STOP', $busy;
+
+    my $output = $trap->arm($next, $SYMBOL, $step);
+
+    fresh();
+    is(scalar <$output>, "killed\n", "step $step: a worker died");
+    $nginx->wait_until(sub { $nginx->worker_pids == 2
+        && !grep { $_ == $next } $nginx->worker_pids });
+    is_cached($nginx, "step $step: after that", chat_uri(), chat('after'));
+    kill 'CONT', $busy;
+    is_cached($nginx, "step $step: the other one", chat_uri(), chat("other $_"))
+        for 1 .. 4;
+    $nginx->quit;
+}
 
 finish();

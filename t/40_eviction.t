@@ -76,4 +76,20 @@ is(there($nginx, 'once popular'), 1, 'popularity keeps for a while');
 post($nginx, "more news $_", 5000) for 1 .. 2000;
 is(there($nginx, 'once popular'), 0, 'popularity wears off');
 
+# either can take the place of the other
+
+for my $change (['evict=cost', 'evict=lru'], ['evict=lru', 'evict=cost']) {
+    my ($before, $after) = @$change;
+    my $name = "$after after $before";
+    my %conf = map { $_ => { location => 'llm_cache on;',
+        http => "llm_cache_zone zone=one:512k $_;" } } @$change;
+
+    $nginx = nginx(%{$conf{$before}});
+    post($nginx, "before $_", 5000) for 1 .. 150;
+    ok($nginx->reload(%{$conf{$after}}), "$name: reload");
+    post($nginx, "after $_", 5000) for 1 .. 50;
+    is(there($nginx, map { "after $_" } 31 .. 50), 20, "$name: the latest");
+    is(there($nginx, map { "before $_" } 1 .. 100), 0, "$name: the first");
+}
+
 finish();

@@ -290,6 +290,17 @@ is_hit(two('in both'), $answers[1], 'two zones: the second');
 is_hit(two('in the second'), $answers[2], 'two zones: the second alone');
 is_miss(post('in the second'), 'two zones: not the first');
 
+# who writes a full zone makes room for what it needs to read it
+
+my $full = nginx(conf('1m state=logs/full.state state_interval=0'));
+
+$full->post(chat_uri(), chat("full $_")) for 1 .. 1500;
+ok($full->reload(conf('1m state=logs/full.state state_interval=1s')),
+    'full: reload');
+ok($full->wait_until(sub { $full->count('answers written to') }),
+    'full: it is written');
+is($full->count('cannot be read now'), 0, 'full: at once');
+
 # configurations that are refused
 
 sub refuses {

@@ -158,6 +158,25 @@ is(key(nearest()), key($right), 'and the wrong one is still barred');
 ok($nginx->restart(undef, %conf, server => $none), 'without it');
 is(ask('', 'What is the capital of France?')->cache, 'HIT', 'exact ones');
 
+# barred while it is being packed
+
+my $packed = nginx(LLMTest::State::conf('16m max_entry=4m compress=on'
+    . ' state=logs/one.state state_interval=0', server => <<'END2'));
+    llm_cache_semantic on;
+    location /admin { llm_cache_api write=on; }
+END2
+
+my $long = $packed->post(chat_uri(), chat('How long is a long answer?'),
+    mock => { size => 1_500_000 });
+
+is($packed->post('/admin/report', { key => key($long) })->status, 200,
+    'packed: reported at once');
+ok($packed->wait_until(sub { $packed->get('/admin/keys/' . key($long))
+    ->json->{compressed} }), 'packed: it is');
+ok($packed->restart, 'packed: restart');
+is($packed->post(chat_uri(), chat('how long is a long answer'))->cache, 'MISS',
+    'packed: it is still barred');
+
 # Redis: what another machine has fetched, once it was read
 
 my $redis = LLMTest::Redis->new;
@@ -239,5 +258,27 @@ settle($three);
 is_hit($three->post(chat_uri(), chat('Who walked on the moon?')), $walked,
     'a machine that knows of nothing');
 ok(!serves_another($three), 'nor there');
+
+# what was deleted in Redis while a machine was away does not come back when
+# that machine, which has it in its state file, bars it
+
+my $away = nginx(LLMTest::State::conf('8m state=logs/one.state '
+    . 'state_interval=0', location => 'llm_cache on zone=one; '
+    . 'llm_cache_semantic on; llm_cache_redis ' . $redis->url . ';',
+    server => 'location /write/ { llm_cache on zone=one; llm_cache_api '
+    . 'write=on; llm_cache_redis ' . $redis->url . '; }'));
+my $gone = key($away->post(chat_uri(), chat('Who went away?')));
+
+ok(stored($redis, "llm:$gone"), 'it is in Redis');
+$away->quit('QUIT');
+is($redis->command('DEL', "llm:$gone"), 1, 'and deleted there');
+ok($away->start_loaded, 'the machine comes back');
+is($away->post('/write/report', to_json({ key => $gone }))->status, 200,
+    'and bars it');
+
+my $after = key($away->post(chat_uri(), chat('Who comes after that?')));
+
+ok(stored($redis, "llm:$after"), 'what is stored after that is in Redis');
+is($redis->command('EXISTS', "llm:$gone"), 0, 'but not what was deleted');
 
 finish();

@@ -98,4 +98,13 @@ $nginx->post(chat_uri(), chat($WHAT), headers =>
 isnt(ask("What's the capital of France!")->header('X-LLM-Cache-Key') // '',
     $key, 'fetched anew: no other question');
 
+# and when the index is another one
+
+$conf{http} =~ s/zone=one:1m/zone=one:1m semantic=64/;
+ok($nginx->reload(%conf), 'a reload with another index');
+$nginx->post(chat_uri(), chat($WHAT), headers =>
+    { 'Cache-Control' => 'no-cache' });
+is(ask('Whats teh capital of France')->cache, 'MISS',
+    'another index: no other question');
+
 finish();

@@ -121,6 +121,20 @@ is(seen($full, $uri, chat('fill 1')), 'MISS', 'full: the first is gone');
 pause(0.1);
 is(told($full)->{lost_hits}, 1, 'full: a larger zone would have had it');
 
+# and once for each request, also for one that might have waited
+
+my $first = $full->client;
+
+$first->send($full->request_text($uri, chat('fill 2'),
+    mock => { gate => 'full' }));
+$mock->wait_for(sub { $mock->waiting('full') });
+is(seen($full, $uri, chat('fill 2')), 'SHARED', 'full: at the same time');
+pause(0.1);
+is(told($full)->{lost_hits}, 3, 'full: each of them counts once');
+$mock->release('full');
+$first->response;
+$first->close;
+
 my $giant = $full->logged($full->post($uri, chat('giant'),
     mock => { size => 2_000_000 }));
 

@@ -94,4 +94,30 @@ is($zone->{histograms}{age_seconds}{count}, $log{tier}{memory}, 'ages');
 cmp_ok($zone->{requests}{$_}, '>=', $seen{lc $_}, "no fewer $_ than seen")
     for qw(HIT MISS);
 
+# what is fetched in the background counts as fetched
+
+$nginx = nginx(location => <<'END', server =>
+    llm_cache on;
+    llm_cache_valid 1s;
+    llm_cache_use_stale updating;
+    llm_cache_background_update on;
+    llm_cache_price gpt-4o-mini 0.15 0.6;
+END
+    'location /api { llm_cache_api; }');
+
+sub refreshed { return $nginx->post(chat_uri(), chat('refreshed'),
+    mock => { usage => [$_[0], 7] }) }
+
+refreshed(100);
+pause(2.1);
+is(refreshed(30)->cache, 'UPDATING', 'a stale answer');
+ok($nginx->wait_until(sub { zone()->{fetched}{prompt_tokens} != 100 }),
+    'its refresh counts');
+$zone = zone();
+is($zone->{stored}, 2, 'both are stored');
+is($zone->{fetched}{prompt_tokens}, 130, 'both were fetched: prompts');
+is($zone->{fetched}{completion_tokens}, 14, 'both were fetched: answers');
+is(sprintf('%.9f', $zone->{fetched}{cost}), sprintf('%.9f',
+    (130 * 0.15 + 14 * 0.6) / 1e6), 'both were fetched: cost');
+
 finish();

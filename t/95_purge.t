@@ -3,7 +3,9 @@
 
 use FindBin ();
 use lib "$FindBin::Bin/lib";
+
 use LLMTest;
+use LLMTest::Crowd;
 
 my $mock = mock();
 
@@ -442,6 +444,25 @@ my $read = $slow->response;
 
 is($read->body, $big->body, 'a slow reader has all of it');
 $slow->close;
+
+# a worker that serves many at a time has room to look through the zone
+
+my $busy = nginx(location => 'llm_cache on;', http =>
+    'llm_cache_zone zone=busy:4m;', listen => 'backlog=1024', server =>
+    'location /api/ { llm_cache_api write=on; }'
+    . ' location = /zone { llm_cache on; return 200'
+    . ' "$llm_cache_zone_followers"; }');
+
+$busy->post(chat_uri(), chat("busy $_")) for 1 .. 20;
+
+my $crowd = crowd($busy, 490, [chat_uri(), chat('a crowd', model => 'other'),
+    mock => { gate => 'crowd' }]);
+
+ok($busy->wait_until(sub { $busy->get('/zone')->body == 489 }), 'many wait');
+is_deeply($busy->post('/api/purge', { model => 'gpt-4o-mini' })->json,
+    { purged => 20, dry_run => json_false }, 'a purge meanwhile');
+$mock->release('crowd');
+is($crowd->count(status => 200), 490, 'they have their answer');
 
 # who leaves does not stop it
 

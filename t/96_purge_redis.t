@@ -225,9 +225,33 @@ is($redis->command('DBSIZE'), 3000, 'the others stay');
 purged($first, { all => json_true }, 0, 3000, 'all of them');
 is($redis->command('DBSIZE'), 0, 'none stays');
 
+# what a machine was about to send to Redis when it learned of a purge, which
+# takes it some time, as its zone is a large one
+
+my $near = machine($redis->url, server => $server, location =>
+    'llm_cache on zone=near;', http => 'llm_cache_zone zone=near:1m;');
+my $large = machine($redis->url, server => $server, location =>
+    'llm_cache on zone=large;', http =>
+    'llm_cache_zone zone=large:512m compress=on max_entry=4m;');
+
+settle($_) for $near, $large;
+
+for my $number (1 .. 3) {
+    my $long = key(ask($large, "long $number", model => 'long',
+        mock => { size => 1_500_000 }));
+
+    is(purge($near, { model => 'long' })->status, 200, "long $number: purge");
+    ok($large->wait_until(sub { ($large->get("/api/keys/$long")->json->{tier}
+        // '') ne 'memory' }), "long $number: gone from memory");
+    ok($redis->wait_for(sub { !$redis->command('EXISTS', "llm:$long") }),
+        "long $number: and from Redis");
+    pause(0.1);
+    ok(!$redis->command('EXISTS', "llm:$long"), "long $number: for good");
+}
+
 # a server that is down
 
-my $near = machine($redis->url, quick => 1, server => $server);
+$near = machine($redis->url, quick => 1, server => $server);
 
 settle($near);
 

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Fcntl qw(LOCK_EX);
 use FindBin ();
 use lib "$FindBin::Bin/lib";
 
@@ -141,6 +142,24 @@ for my $case ([{ all => json_true }, 0], [{ model => 'odd' }, 0.02],
         "purged while it was loaded, $later: " . join ' ', keys %$what);
     fill(400, size => 90_000);
 }
+
+# purged before it can be loaded, as another nginx has not yet written it
+
+$nginx->quit('QUIT');
+
+my $written = LLMTest::State::content($file);
+my $loads = $nginx->loads;
+
+open my $writing, '>', "$file.tmp" or die "$!\n";
+flock $writing, LOCK_EX or die "$!\n";
+ok($nginx->start, 'nginx starts');
+purge({ model => 'odd' });
+LLMTest::State::put($file, $written);
+close $writing;
+ok($nginx->wait_until(sub { $nginx->loads > $loads }), 'loaded');
+is(left(400), 200, 'purged before it was loaded: the others');
+is(has('odd 1'), 0, 'but not those');
+fill(400, size => 90_000);
 
 # purged while it is being written
 
