@@ -415,6 +415,9 @@ ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(ngx_pool_t *pool);
 void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
+/* the client has its answer, or has left: nothing is waited for any more, and
+   what was decided stays */
+void ngx_http_llm_cache_leave(ngx_http_llm_cache_ctx_t *ctx);
 /* the request waits no more: its events run the phases */
 void ngx_http_llm_cache_ready_phases(ngx_http_request_t *r);
 
@@ -610,6 +613,8 @@ ngx_int_t ngx_http_llm_cache_items_begin(ngx_http_request_t *r,
 void ngx_http_llm_cache_items_learnt(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items);
+/* waits for nothing; what was read stays */
+void ngx_http_llm_cache_items_leave(ngx_http_llm_cache_items_t *items);
 
 /* ngx_http_llm_cache_items.c */
 

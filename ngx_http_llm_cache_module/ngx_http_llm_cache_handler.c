@@ -46,6 +46,11 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
                              : NGX_DECLINED;
     }
 
+    if (r->post_action) {
+        ngx_http_llm_cache_leave(ngx_http_llm_cache_get_ctx(r));
+        return NGX_DECLINED;
+    }
+
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
 
     /* "on" for a whole server is not meant for the cache's own API */

@@ -163,6 +163,26 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 
 
 void
+ngx_http_llm_cache_leave(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx == NULL) {
+        return;
+    }
+
+    ngx_http_llm_cache_embed_end(ctx->embedding);
+    ngx_http_llm_cache_unfollow(ctx);
+
+    if (ctx->querying) {
+        ngx_http_llm_cache_redis_end(ctx);
+    }
+
+    if (ctx->items) {
+        ngx_http_llm_cache_items_leave(ctx->items);
+    }
+}
+
+
+void
 ngx_http_llm_cache_ready_phases(ngx_http_request_t *r)
 {
     r->read_event_handler = ngx_http_block_reading;

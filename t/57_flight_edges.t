@@ -55,6 +55,13 @@ END
         proxy_intercept_errors on;
         proxy_pass http://$backend;
     }
+    location /acted/ {
+        post_action /action;
+        proxy_pass http://llm;
+    }
+    location = /action {
+        proxy_pass http://llm/action;
+    }
     location /rate/ {
         limit_rate 100k;
         proxy_pass http://llm;
@@ -263,6 +270,24 @@ for my $keep (0, 1) {
     grounded($name);
     is($mock->aborted - $calls, $keep ? 0 : 1, "$name: the call");
 }
+
+# a follower that has left does something else by then
+
+my @acted = ('/acted' . chat_uri(), chat('acted'));
+
+$leader = lead('acted', @acted, mock => { gate => 'acted' });
+($late) = follow(1, @acted, mock => { gate => 'action' });
+$calls = $mock->aborted;
+$late->close;
+ok($mock->wait_for(sub { $mock->waiting('action') }),
+    'post_action: a follower has left');
+$mock->release('acted');
+is($leader->response->status, 200, 'post_action: the leader');
+pause(0.1);
+$mock->release('action');
+pause(0.1);
+is($mock->aborted - $calls, 0, 'post_action: not ended with the flight');
+grounded('post_action');
 
 # a rate that nginx is to keep
 
