@@ -73,9 +73,12 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         /* a thread has the body, the request does not wait for it */
         return NGX_DECLINED;
 
-    } else if (ctx->reading || ctx->working || ctx->following
-               || ctx->querying || ctx->pacing || ctx->embedding
-               || ctx->batching)
+    } else if (ctx->reading) {
+        /* the body could not be read: this is where the error's page is */
+        return NGX_DECLINED;
+
+    } else if (ctx->working || ctx->following || ctx->querying || ctx->pacing
+               || ctx->embedding || ctx->batching)
     {
         return NGX_DONE;
 
@@ -151,7 +154,6 @@ ngx_http_llm_cache_begin(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     rc = ngx_http_read_client_request_body(r, ngx_http_llm_cache_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        ctx->reading = 0;
         return rc;
     }
 
