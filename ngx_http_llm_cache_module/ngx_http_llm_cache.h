@@ -778,6 +778,9 @@ ngx_uint_t ngx_http_llm_cache_lead_stalled(ngx_http_request_t *r,
 /* the client has left; whether the answer is fetched on without it */
 ngx_uint_t ngx_http_llm_cache_go_on(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
+/* what a filter returns then: NGX_ERROR when the answer has been fetched */
+ngx_int_t ngx_http_llm_cache_go_down(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_lead_end(ngx_http_llm_cache_ctx_t *ctx);
 
 /* whether one more answer may be fetched for nobody */

@@ -62,6 +62,15 @@ END
     location = /action {
         proxy_pass http://llm/action;
     }
+    location /mirrored/ {
+        mirror /mirror;
+        proxy_pass http://llm;
+    }
+    location = /mirror {
+        internal;
+        proxy_set_header X-Mock '{"gate":"mirror"}';
+        proxy_pass http://llm/mirror_sink;
+    }
     location /rate/ {
         limit_rate 100k;
         proxy_pass http://llm;
@@ -288,6 +297,24 @@ $mock->release('action');
 pause(0.1);
 is($mock->aborted - $calls, 0, 'post_action: not ended with the flight');
 grounded('post_action');
+
+# a copy of a call whose client is gone ends before the call does
+
+my @mirrored = ('/mirrored' . chat_uri(), chat('mirrored',
+    stream => json_true));
+
+$leader = lead('original', @mirrored, mock => { hold => [2, 'original'] });
+ok($mock->wait_for(sub { $mock->waiting('mirror') }), 'mirror: waits');
+($late) = follow(1, @mirrored);
+ok($late->received(qr/data:/), 'mirror: the follower has a part');
+$leader->close;
+pause(0.1);
+$mock->release('mirror');
+pause(0.1);
+$mock->release('original');
+like($late->response->body, qr/\[DONE\]\n\n\z/,
+    'mirror: the follower has all of it');
+grounded('mirror');
 
 # a rate that nginx is to keep
 
