@@ -433,6 +433,8 @@ ngx_http_request_t *ngx_http_llm_cache_background(ngx_http_request_t *r,
     ngx_str_t *uri, ngx_str_t *args, ngx_uint_t flags,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_background_pt handler,
     void *data);
+/* a subrequest with a head and a body of its own has its own variables, too */
+ngx_int_t ngx_http_llm_cache_own_variables(ngx_http_request_t *sr);
 
 /* one of the buffers of ctx->free, which get there when they are sent, for
    bytes that stay where they are; NULL when memory ran out */
