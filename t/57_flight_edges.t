@@ -144,6 +144,62 @@ for my $row (['429', status => 429, body => '{"error":{}}'],
     grounded($name);
 }
 
+# nor where another worker learns of it when the second call has ended, too
+
+my ($quick, $busy) = $nginx->worker_pids;
+
+sub halt {
+    my ($pid) = @_;
+
+    kill 'STOP', $pid;
+
+    return $nginx->wait_until(sub {
+        LLMTest::Nginx::slurp("/proc/$pid/stat") =~ /\) T / });
+}
+
+sub client_of {
+    my ($pid) = @_;
+
+    my ($other) = grep { $_ != $pid } $quick, $busy;
+
+    halt($other);
+
+    my $client = $nginx->client;
+
+    $client->send($nginx->request_text('/zone', undef, method => 'GET'));
+    $client->response;
+    kill 'CONT', $other;
+
+    return $client;
+}
+
+my @in_turn = map { client_of($_) } $quick, $quick, $busy, $busy;
+my @refused = (chat_uri(), chat('refused'));
+my $before_them = $mock->count;
+my ($following) = zone();
+
+$in_turn[0]->send($nginx->request_text(@refused, mock => {
+    gate => 'refused', status => 429, body => '{"error":{}}' }));
+$mock->wait_for(sub { $mock->waiting('refused') });
+$_->send($nginx->request_text(@refused)) for @in_turn[1 .. 3];
+$nginx->wait_until(sub { (zone())[0] >= $following + 3 });
+$mock->next({ status => 429, body => '{"error":{}}' });
+halt($busy);
+$mock->release('refused');
+is($_->response->status, 429, 'refused: first and second call')
+    for @in_turn[0, 1];
+kill 'CONT', $busy;
+
+for (@in_turn[2, 3]) {
+    my $answer = $_->response;
+
+    is($answer->status, 429, 'refused: the others');
+    is($answer->cache, 'SHARED', 'refused: the others share it');
+}
+
+is($mock->count - $before_them, 2, 'refused: two calls');
+grounded('refused');
+
 # what is wrong with the leader's credentials is its own affair
 
 for my $location ('/shared', '') {
