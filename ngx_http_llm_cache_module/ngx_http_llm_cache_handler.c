@@ -7,6 +7,7 @@ static void ngx_http_llm_cache_body_handler(ngx_http_request_t *r);
 static llm_reason_e ngx_http_llm_cache_preflight(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_is_json(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_llm_cache_is_h2c(ngx_str_t *upgrade);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_decided(ngx_http_request_t *r,
@@ -219,7 +220,9 @@ ngx_http_llm_cache_preflight(ngx_http_request_t *r,
         return LLM_REASON_RANGE;
     }
 
-    if (r->headers_in.upgrade) {
+    if (r->headers_in.upgrade
+        && !ngx_http_llm_cache_is_h2c(&r->headers_in.upgrade->value))
+    {
         return LLM_REASON_UPGRADE;
     }
 
@@ -259,6 +262,16 @@ ngx_http_llm_cache_is_json(ngx_http_request_t *r)
 
     return (last[-5] == '/' || last[-5] == '+')
            && ngx_strncasecmp(last - 4, (u_char *) "json", 4) == 0;
+}
+
+
+/* what asks for HTTP/2 is answered in HTTP/1.1 where that is not to be had */
+
+static ngx_uint_t
+ngx_http_llm_cache_is_h2c(ngx_str_t *upgrade)
+{
+    return upgrade->len == 3
+           && ngx_strncasecmp(upgrade->data, (u_char *) "h2c", 3) == 0;
 }
 
 
