@@ -171,6 +171,13 @@ my $nginx = nginx(http => 'proxy_buffering on; '
         charset_types application/json;
         proxy_pass http://llm;
     }
+    location /charset_told/ {
+        llm_cache on;
+        charset shifted;
+        source_charset plain;
+        charset_types application/json;
+        proxy_pass http://llm;
+    }
     location /returned/ {
         llm_cache on;
         default_type application/json;
@@ -424,6 +431,15 @@ my @charset = map { $nginx->post(at('/charset'), chat('s'),
 
 is_deeply([map { $_->cache } @charset], [qw(MISS HIT HIT HIT)], 'charset');
 like($_->body, qr/"content":"QQQ"/, 'charset: shifted once') for @charset;
+
+# what the provider says of it stands, of a hit as well
+
+my @told = map { $nginx->post(at('/charset_told'), chat('t'),
+    mock => { text => 'PPP', type => 'application/json; charset="plain"' }) }
+    1, 2;
+
+is_hit($told[1], $told[0], 'a charset that is told');
+like($told[1]->body, qr/"content":"PPP"/, 'a charset that is told: stays');
 
 is($nginx->post(at('/returned'), chat('m'))->status, 200, 'return');
 
