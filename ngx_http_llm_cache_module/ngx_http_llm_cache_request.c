@@ -180,6 +180,9 @@ ngx_http_llm_cache_leave(ngx_http_llm_cache_ctx_t *ctx)
     if (ctx->items) {
         ngx_http_llm_cache_items_leave(ctx->items);
     }
+
+    ctx->recording = 0;
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
 }
 
 

@@ -354,6 +354,17 @@ pause(0.1);
 is($mock->aborted - $calls, 0, 'post_action: not ended with the flight');
 grounded('post_action');
 
+# and a leader that has left leads no more
+
+$acted[1] = chat('acted alone');
+$leader = lead('acted alone', @acted, mock => { gate => 'acted alone' });
+$leader->close;
+ok($mock->wait_for(sub { $mock->count('/action') == 3 }),
+    'post_action: a leader has left');
+is_miss($nginx->post(@acted), 'post_action: the next one');
+$mock->release('acted alone');
+grounded('post_action, a leader');
+
 # a copy of a call whose client is gone ends before the call does
 
 my @mirrored = ('/mirrored' . chat_uri(), chat('mirrored',
