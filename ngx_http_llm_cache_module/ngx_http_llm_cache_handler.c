@@ -1,6 +1,8 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_int_t ngx_http_llm_cache_resume(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_begin(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_body_handler(ngx_http_request_t *r);
@@ -84,34 +86,7 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
-
-        if (ctx->observed) {
-            return NGX_DECLINED;
-        }
-
-        if (ctx->embedded) {
-            ctx->embedded = 0;
-            return ngx_http_llm_cache_decided(r, ctx,
-                                         ngx_http_llm_cache_similar(r, ctx));
-        }
-
-        if (ctx->again) {
-            ctx->again = 0;
-            return ngx_http_llm_cache_decided(r, ctx,
-                                         ngx_http_llm_cache_lookup(r, ctx));
-        }
-
-        if (ctx->answered) {
-            ctx->answered = 0;
-            return ngx_http_llm_cache_decided(r, ctx,
-                                        ngx_http_llm_cache_answered(r, ctx));
-        }
-
-        if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
-            return ngx_http_llm_cache_decide(r, ctx);
-        }
-
-        return NGX_DECLINED;
+        return ngx_http_llm_cache_resume(r, ctx);
 
     } else if (r->error_page && ctx->has_key) {
         /* what comes of it is the first request's answer */
@@ -126,6 +101,42 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
     ctx->uri = r->uri.data;
 
     return ngx_http_llm_cache_begin(r, ctx);
+}
+
+
+/* the phases run again */
+
+static ngx_int_t
+ngx_http_llm_cache_resume(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->observed) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->embedded) {
+        ctx->embedded = 0;
+        return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_similar(r, ctx));
+    }
+
+    if (ctx->again) {
+        ctx->again = 0;
+        return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_lookup(r, ctx));
+    }
+
+    if (ctx->answered) {
+        ctx->answered = 0;
+        return ngx_http_llm_cache_decided(r, ctx,
+                                        ngx_http_llm_cache_answered(r, ctx));
+    }
+
+    if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
+        return ngx_http_llm_cache_decide(r, ctx);
+    }
+
+    return NGX_DECLINED;
 }
 
 
