@@ -415,6 +415,9 @@ ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_create_ctx(ngx_pool_t *pool);
 void ngx_http_llm_cache_set_ctx(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx);
+/* the client has its answer, or has left: nothing is waited for any more, and
+   what was decided stays */
+void ngx_http_llm_cache_leave(ngx_http_llm_cache_ctx_t *ctx);
 /* the request waits no more: its events run the phases */
 void ngx_http_llm_cache_ready_phases(ngx_http_request_t *r);
 
@@ -430,6 +433,8 @@ ngx_http_request_t *ngx_http_llm_cache_background(ngx_http_request_t *r,
     ngx_str_t *uri, ngx_str_t *args, ngx_uint_t flags,
     ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_background_pt handler,
     void *data);
+/* a subrequest with a head and a body of its own has its own variables, too */
+ngx_int_t ngx_http_llm_cache_own_variables(ngx_http_request_t *sr);
 
 /* one of the buffers of ctx->free, which get there when they are sent, for
    bytes that stay where they are; NULL when memory ran out */
@@ -610,6 +615,8 @@ ngx_int_t ngx_http_llm_cache_items_begin(ngx_http_request_t *r,
 void ngx_http_llm_cache_items_learnt(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items);
+/* waits for nothing; what was read stays */
+void ngx_http_llm_cache_items_leave(ngx_http_llm_cache_items_t *items);
 
 /* ngx_http_llm_cache_items.c */
 
@@ -772,6 +779,9 @@ ngx_uint_t ngx_http_llm_cache_lead_stalled(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 /* the client has left; whether the answer is fetched on without it */
 ngx_uint_t ngx_http_llm_cache_go_on(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
+/* what a filter returns then: NGX_ERROR when the answer has been fetched */
+ngx_int_t ngx_http_llm_cache_go_down(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_lead_end(ngx_http_llm_cache_ctx_t *ctx);
 

@@ -243,7 +243,7 @@ ngx_http_llm_cache_embed_prepare(ngx_http_request_t *sr, ngx_str_t *body)
     sr->request_body = rb;
     sr->preserve_body = 1;
 
-    return NGX_OK;
+    return ngx_http_llm_cache_own_variables(sr);
 }
 
 

@@ -99,7 +99,7 @@ ngx_http_llm_cache_header_filter(ngx_http_request_t *r)
     }
 
     if (ctx->gone) {
-        return ctx->recording || ctx->background ? NGX_OK : NGX_ERROR;
+        return ngx_http_llm_cache_go_down(r, ctx);
     }
 
     if (ctx->conf->headers
@@ -518,7 +518,7 @@ ngx_http_llm_cache_pass_body(ngx_http_request_t *r,
 
     if (ctx->gone && (in == NULL || !ctx->recording)) {
         ngx_http_llm_cache_discard(in);
-        return in && !ctx->background ? NGX_ERROR : NGX_OK;
+        return ngx_http_llm_cache_go_down(r, ctx);
     }
 
     if (ctx->recording && ngx_http_llm_cache_leads(&ctx->writer)) {
@@ -547,7 +547,7 @@ ngx_http_llm_cache_lead_body(ngx_http_request_t *r,
     }
 
     if (ctx->gone) {
-        return NGX_OK;
+        return ngx_http_llm_cache_go_down(r, ctx);
     }
 
     rc = ngx_http_next_body_filter(r, out);

@@ -359,7 +359,7 @@ ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w)
         ngx_http_llm_cache_shard_unlock(shard);
     }
 
-    return flight->followers;
+    return flight->parts > 1;
 }
 
 

@@ -109,7 +109,8 @@ void ngx_http_llm_cache_flight_tag(ngx_http_llm_cache_writer_t *w,
 /* what was appended until now may be read */
 void ngx_http_llm_cache_flight_publish(ngx_http_llm_cache_writer_t *w);
 
-/* nobody joins any more; the number of those who follow */
+/* nobody joins any more, but those whose own flight it is the successor of;
+   whether there is somebody who follows, or may */
 ngx_uint_t ngx_http_llm_cache_flight_close(ngx_http_llm_cache_writer_t *w);
 
 /* nobody joins any more, and all are told that it came to this */

@@ -1,12 +1,15 @@
 #include "ngx_http_llm_cache.h"
 
 
+static ngx_int_t ngx_http_llm_cache_resume(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_begin(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_body_handler(ngx_http_request_t *r);
 static llm_reason_e ngx_http_llm_cache_preflight(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_uint_t ngx_http_llm_cache_is_json(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_llm_cache_is_h2c(ngx_str_t *upgrade);
 static ngx_int_t ngx_http_llm_cache_decide(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_decided(ngx_http_request_t *r,
@@ -46,6 +49,11 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
                              : NGX_DECLINED;
     }
 
+    if (r->post_action) {
+        ngx_http_llm_cache_leave(ngx_http_llm_cache_get_ctx(r));
+        return NGX_DECLINED;
+    }
+
     conf = ngx_http_get_module_loc_conf(r, ngx_http_llm_cache_module);
 
     /* "on" for a whole server is not meant for the cache's own API */
@@ -68,41 +76,17 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
         /* a thread has the body, the request does not wait for it */
         return NGX_DECLINED;
 
-    } else if (ctx->reading || ctx->working || ctx->following
-               || ctx->querying || ctx->pacing || ctx->embedding
-               || ctx->batching)
+    } else if (ctx->reading) {
+        /* the body could not be read: this is where the error's page is */
+        return NGX_DECLINED;
+
+    } else if (ctx->working || ctx->following || ctx->querying || ctx->pacing
+               || ctx->embedding || ctx->batching)
     {
         return NGX_DONE;
 
     } else if (ctx->conf == conf && ctx->uri == r->uri.data) {
-
-        if (ctx->observed) {
-            return NGX_DECLINED;
-        }
-
-        if (ctx->embedded) {
-            ctx->embedded = 0;
-            return ngx_http_llm_cache_decided(r, ctx,
-                                         ngx_http_llm_cache_similar(r, ctx));
-        }
-
-        if (ctx->again) {
-            ctx->again = 0;
-            return ngx_http_llm_cache_decided(r, ctx,
-                                         ngx_http_llm_cache_lookup(r, ctx));
-        }
-
-        if (ctx->answered) {
-            ctx->answered = 0;
-            return ngx_http_llm_cache_decided(r, ctx,
-                                        ngx_http_llm_cache_answered(r, ctx));
-        }
-
-        if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
-            return ngx_http_llm_cache_decide(r, ctx);
-        }
-
-        return NGX_DECLINED;
+        return ngx_http_llm_cache_resume(r, ctx);
 
     } else if (r->error_page && ctx->has_key) {
         /* what comes of it is the first request's answer */
@@ -117,6 +101,42 @@ ngx_http_llm_cache_handler(ngx_http_request_t *r)
     ctx->uri = r->uri.data;
 
     return ngx_http_llm_cache_begin(r, ctx);
+}
+
+
+/* the phases run again */
+
+static ngx_int_t
+ngx_http_llm_cache_resume(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->observed) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->embedded) {
+        ctx->embedded = 0;
+        return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_similar(r, ctx));
+    }
+
+    if (ctx->again) {
+        ctx->again = 0;
+        return ngx_http_llm_cache_decided(r, ctx,
+                                         ngx_http_llm_cache_lookup(r, ctx));
+    }
+
+    if (ctx->answered) {
+        ctx->answered = 0;
+        return ngx_http_llm_cache_decided(r, ctx,
+                                        ngx_http_llm_cache_answered(r, ctx));
+    }
+
+    if (ctx->ready && ctx->status == NGX_HTTP_LLM_CACHE_NONE) {
+        return ngx_http_llm_cache_decide(r, ctx);
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -146,7 +166,6 @@ ngx_http_llm_cache_begin(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
     rc = ngx_http_read_client_request_body(r, ngx_http_llm_cache_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        ctx->reading = 0;
         return rc;
     }
 
@@ -212,7 +231,9 @@ ngx_http_llm_cache_preflight(ngx_http_request_t *r,
         return LLM_REASON_RANGE;
     }
 
-    if (r->headers_in.upgrade) {
+    if (r->headers_in.upgrade
+        && !ngx_http_llm_cache_is_h2c(&r->headers_in.upgrade->value))
+    {
         return LLM_REASON_UPGRADE;
     }
 
@@ -252,6 +273,16 @@ ngx_http_llm_cache_is_json(ngx_http_request_t *r)
 
     return (last[-5] == '/' || last[-5] == '+')
            && ngx_strncasecmp(last - 4, (u_char *) "json", 4) == 0;
+}
+
+
+/* what asks for HTTP/2 is answered in HTTP/1.1 where that is not to be had */
+
+static ngx_uint_t
+ngx_http_llm_cache_is_h2c(ngx_str_t *upgrade)
+{
+    return upgrade->len == 3
+           && ngx_strncasecmp(upgrade->data, (u_char *) "h2c", 3) == 0;
 }
 
 

@@ -9,7 +9,7 @@ static ngx_int_t ngx_http_llm_cache_fetch_headers(ngx_http_request_t *sr,
     off_t len);
 static ngx_table_elt_t *ngx_http_llm_cache_fetch_header(
     ngx_http_request_t *sr, ngx_table_elt_t *h);
-static ngx_int_t ngx_http_llm_cache_fetch_variables(ngx_http_request_t *sr);
+static ngx_int_t ngx_http_llm_cache_fetch_captures(ngx_http_request_t *sr);
 static ngx_chain_t *ngx_http_llm_cache_fetch_body(ngx_http_request_t *sr,
     ngx_http_llm_cache_items_t *items);
 static void ngx_http_llm_cache_fetch_refuse(ngx_http_request_t *sr);
@@ -128,12 +128,13 @@ ngx_http_llm_cache_fetch_prepare(ngx_http_request_t *sr,
 
     if (ngx_http_llm_cache_fetch_headers(sr,
                                        ngx_http_llm_cache_length(rb->bufs))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_llm_cache_own_variables(sr) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_llm_cache_fetch_variables(sr);
+    return ngx_http_llm_cache_fetch_captures(sr);
 }
 
 
@@ -229,59 +230,16 @@ ngx_http_llm_cache_fetch_header(ngx_http_request_t *sr, ngx_table_elt_t *h)
 }
 
 
-/*
- * Variables that tell of the body have other values here, and those of the
- * request must not change.
- */
-
 static ngx_int_t
-ngx_http_llm_cache_fetch_variables(ngx_http_request_t *sr)
+ngx_http_llm_cache_fetch_captures(ngx_http_request_t *sr)
 {
-    size_t                      n;
-    ngx_uint_t                  i, k;
-    ngx_http_variable_t        *vars;
-    ngx_http_variable_value_t  *values;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    static ngx_str_t  names[] = {
-        ngx_string("content_length"),
-        ngx_string("http_content_length"),
-        ngx_string("http_transfer_encoding"),
-        ngx_string("http_accept_encoding"),
-        ngx_string("request_body"),
-        ngx_string("request_body_file"),
-        ngx_null_string
-    };
-
-    cmcf = ngx_http_get_module_main_conf(sr, ngx_http_core_module);
-    vars = cmcf->variables.elts;
-    n = cmcf->variables.nelts;
-
-    values = ngx_palloc(sr->pool, n * sizeof(ngx_http_variable_value_t) + 1);
-    if (values == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(values, sr->variables, n * sizeof(ngx_http_variable_value_t));
-
-    for (i = 0; i < n; i++) {
-        for (k = 0; names[k].len; k++) {
-
-            if (vars[i].name.len == names[k].len
-                && ngx_strncmp(vars[i].name.data, names[k].data, names[k].len)
-                   == 0)
-            {
-                values[i].valid = 0;
-                values[i].not_found = 0;
-            }
-        }
-    }
-
-    sr->variables = values;
-
 #if (NGX_PCRE)
 
+    ngx_http_core_main_conf_t  *cmcf;
+
     if (sr->main->ncaptures) {
+
+        cmcf = ngx_http_get_module_main_conf(sr, ngx_http_core_module);
 
         sr->captures = ngx_palloc(sr->pool, cmcf->ncaptures * sizeof(int));
         if (sr->captures == NULL) {

@@ -183,13 +183,7 @@ ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items)
         return;
     }
 
-    ngx_http_llm_cache_items_calm(items);
-
-    if (items->query) {
-        ngx_http_llm_cache_redis_cancel(items->query);
-        items->query = NULL;
-    }
-
+    ngx_http_llm_cache_items_leave(items);
     ngx_http_llm_cache_items_ask_end(items);
     ngx_http_llm_cache_items_release(items);
 
@@ -199,6 +193,22 @@ ngx_http_llm_cache_items_end(ngx_http_llm_cache_items_t *items)
     if (items->pool) {
         ngx_destroy_pool(items->pool);
         items->pool = NULL;
+    }
+}
+
+
+void
+ngx_http_llm_cache_items_leave(ngx_http_llm_cache_items_t *items)
+{
+    ngx_http_llm_cache_items_calm(items);
+
+    if (items->query) {
+        ngx_http_llm_cache_redis_cancel(items->query);
+        items->query = NULL;
+    }
+
+    if (items->fetch) {
+        items->fetch->request = NULL;
     }
 }
 

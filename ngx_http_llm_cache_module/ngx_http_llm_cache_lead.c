@@ -96,6 +96,7 @@ ngx_uint_t
 ngx_http_llm_cache_go_on(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 {
     if (ctx->gone) {
+        r->connection->error = 0;
         return 1;
     }
 
@@ -105,15 +106,29 @@ ngx_http_llm_cache_go_on(ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx)
 
     ngx_http_llm_cache_orphan(ctx);
 
-    /* nothing is sent any more, and nginx need not try when it ends */
+    /* else the end of a subrequest, as of "mirror", would be the request's */
 
-    r->connection->error = 1;
+    r->connection->error = 0;
     ngx_http_llm_cache_discard(ctx->busy);
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "llm cache: client left, the answer is fetched on");
 
     return 1;
+}
+
+
+ngx_int_t
+ngx_http_llm_cache_go_down(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx->recording || ctx->background) {
+        return NGX_OK;
+    }
+
+    r->connection->error = 1;
+
+    return NGX_ERROR;
 }
 
 
@@ -138,6 +153,12 @@ ngx_http_llm_cache_lead_end(ngx_http_llm_cache_ctx_t *ctx)
     if (ctx->gone) {
         ctx->gone = 0;
         ngx_http_llm_cache_orphans--;
+
+        /* a redirected request would go on for nobody */
+
+        if (!ctx->background) {
+            ctx->request->connection->error = 1;
+        }
     }
 
     if (ctx->timer.posted) {
@@ -272,7 +293,7 @@ ngx_http_llm_cache_lead_take(ngx_http_request_t *r,
 
     if (ctx->gone && !ctx->background && !ngx_http_llm_cache_wanted(ctx)) {
         ngx_http_llm_cache_refuse(ctx, LLM_REASON_TRUNCATED);
-        return NGX_ERROR;
+        return ngx_http_llm_cache_go_down(r, ctx);
     }
 
     for ( /* void */ ; in; in = in->next) {

@@ -278,12 +278,14 @@ ngx_http_llm_cache_set_coding(ngx_http_request_t *r,
 }
 
 
-/* content_type_len is without parameters, as gzip_types and others need it */
+/* content_type_len is without parameters, as gzip_types and others need it;
+   by the charset nginx knows that the upstream has told one */
 
 static void
 ngx_http_llm_cache_set_content_type(ngx_http_request_t *r, llm_str_t value)
 {
-    size_t  len;
+    size_t   len;
+    u_char  *p, *last;
 
     r->headers_out.content_type.data = (u_char *) value.data;
     r->headers_out.content_type.len = value.len;
@@ -296,6 +298,25 @@ ngx_http_llm_cache_set_content_type(ngx_http_request_t *r, llm_str_t value)
 
     r->headers_out.content_type_len = len;
     r->headers_out.content_type_lowcase = NULL;
+
+    ngx_str_null(&r->headers_out.charset);
+
+    last = (u_char *) value.data + value.len;
+    p = ngx_strlcasestrn((u_char *) value.data + len, last,
+                         (u_char *) "charset=", 8 - 1);
+    if (p == NULL) {
+        return;
+    }
+
+    p += 8;
+
+    if (last - p > 1 && *p == '"' && last[-1] == '"') {
+        p++;
+        last--;
+    }
+
+    r->headers_out.charset.data = p;
+    r->headers_out.charset.len = last - p;
 }
 
 

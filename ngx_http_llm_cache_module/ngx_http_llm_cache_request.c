@@ -13,6 +13,7 @@ typedef struct {
 static void ngx_http_llm_cache_cleanup(void *data);
 static ngx_int_t ngx_http_llm_cache_background_done(ngx_http_request_t *sr,
     void *data, ngx_int_t rc);
+static ngx_uint_t ngx_http_llm_cache_tells_of_request(ngx_str_t *variable);
 
 
 /*
@@ -163,6 +164,29 @@ ngx_http_llm_cache_reset_ctx(ngx_http_llm_cache_ctx_t *ctx)
 
 
 void
+ngx_http_llm_cache_leave(ngx_http_llm_cache_ctx_t *ctx)
+{
+    if (ctx == NULL) {
+        return;
+    }
+
+    ngx_http_llm_cache_embed_end(ctx->embedding);
+    ngx_http_llm_cache_unfollow(ctx);
+
+    if (ctx->querying) {
+        ngx_http_llm_cache_redis_end(ctx);
+    }
+
+    if (ctx->items) {
+        ngx_http_llm_cache_items_leave(ctx->items);
+    }
+
+    ctx->recording = 0;
+    ngx_http_llm_cache_zone_abandon(&ctx->writer);
+}
+
+
+void
 ngx_http_llm_cache_ready_phases(ngx_http_request_t *r)
 {
     r->read_event_handler = ngx_http_block_reading;
@@ -198,6 +222,78 @@ ngx_http_llm_cache_background(ngx_http_request_t *r, ngx_str_t *uri,
     ngx_http_llm_cache_set_ctx(sr, ctx);
 
     return sr;
+}
+
+
+/*
+ * What the subrequest sets must not change the request's variables, and those
+ * that tell of a request's head and body have other values here.
+ */
+
+ngx_int_t
+ngx_http_llm_cache_own_variables(ngx_http_request_t *sr)
+{
+    size_t                      n;
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *vars;
+    ngx_http_variable_value_t  *values;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(sr, ngx_http_core_module);
+    vars = cmcf->variables.elts;
+    n = cmcf->variables.nelts;
+
+    values = ngx_palloc(sr->pool, n * sizeof(ngx_http_variable_value_t) + 1);
+    if (values == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(values, sr->variables, n * sizeof(ngx_http_variable_value_t));
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_llm_cache_tells_of_request(&vars[i].name)) {
+            values[i].valid = 0;
+            values[i].not_found = 0;
+        }
+    }
+
+    sr->variables = values;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_tells_of_request(ngx_str_t *variable)
+{
+    ngx_str_t  *name;
+
+    static ngx_str_t  names[] = {
+        ngx_string("content_length"),
+        ngx_string("content_type"),
+        ngx_string("request_body"),
+        ngx_string("request_body_file"),
+        ngx_string("request_method"),
+        ngx_string("proxy_add_x_forwarded_for"),
+        ngx_null_string
+    };
+
+    if ((variable->len > 5 && ngx_strncmp(variable->data, "http_", 5) == 0)
+        || (variable->len > 7
+            && ngx_strncmp(variable->data, "cookie_", 7) == 0))
+    {
+        return 1;
+    }
+
+    for (name = names; name->len; name++) {
+        if (variable->len == name->len
+            && ngx_strncmp(variable->data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -120,6 +120,9 @@ ngx_http_llm_cache_fall_back(ngx_http_request_t *r,
 
     ngx_http_clean_header(r);
 
+    /* what $status tells where there is one */
+    r->err_status = 0;
+
     return ngx_http_llm_cache_set_head(r, ctx,
                                        ngx_http_llm_cache_length(ctx->out));
 }

@@ -144,6 +144,12 @@ for my $header (['Range', 'bytes=0-9'], ['Upgrade', 'websocket']) {
     is($nginx->logged($answers[1])->{reason}, lc $name, "$name: reason");
 }
 
+# Java's HttpClient asks for HTTP/2 so with each request
+
+is_cached($nginx, 'Upgrade: h2c', chat_uri(), chat('with h2c'), headers => {
+    'Connection' => 'Upgrade, HTTP2-Settings', 'Upgrade' => 'h2c',
+    'HTTP2-Settings' => 'AAMAAABkAARAAAAAAAIAAAAA' });
+
 my $whole = $nginx->post(chat_uri(), chat('whole'));
 
 is_hit($nginx->post(chat_uri(), chat('whole'), headers => { $_->[0] =>

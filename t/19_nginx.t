@@ -171,6 +171,13 @@ my $nginx = nginx(http => 'proxy_buffering on; '
         charset_types application/json;
         proxy_pass http://llm;
     }
+    location /charset_told/ {
+        llm_cache on;
+        charset shifted;
+        source_charset plain;
+        charset_types application/json;
+        proxy_pass http://llm;
+    }
     location /returned/ {
         llm_cache on;
         default_type application/json;
@@ -200,6 +207,37 @@ my $nginx = nginx(http => 'proxy_buffering on; '
         llm_cache on;
         client_max_body_size 1k;
         proxy_pass http://llm;
+    }
+    location /limited_page/ {
+        llm_cache on;
+        client_max_body_size 1k;
+        error_page 413 /too_large/page;
+        proxy_pass http://llm;
+    }
+    location /limited_named/ {
+        llm_cache on;
+        client_max_body_size 1k;
+        error_page 413 = @too_large;
+        proxy_pass http://llm;
+    }
+    location /too_large/ {
+        llm_cache on;
+        proxy_pass http://llm;
+    }
+    location @too_large {
+        llm_cache on;
+        rewrite .* /too_large/named break;
+        proxy_pass http://llm;
+    }
+    location /acted/ {
+        llm_cache on;
+        post_action /action;
+        proxy_pass http://llm;
+    }
+    location = /action {
+        internal;
+        llm_cache on;
+        proxy_pass http://llm/action;
     }
     location /slow/ {
         llm_cache on;
@@ -394,6 +432,15 @@ my @charset = map { $nginx->post(at('/charset'), chat('s'),
 is_deeply([map { $_->cache } @charset], [qw(MISS HIT HIT HIT)], 'charset');
 like($_->body, qr/"content":"QQQ"/, 'charset: shifted once') for @charset;
 
+# what the provider says of it stands, of a hit as well
+
+my @told = map { $nginx->post(at('/charset_told'), chat('t'),
+    mock => { text => 'PPP', type => 'application/json; charset="plain"' }) }
+    1, 2;
+
+is_hit($told[1], $told[0], 'a charset that is told');
+like($told[1]->body, qr/"content":"PPP"/, 'a charset that is told: stays');
+
 is($nginx->post(at('/returned'), chat('m'))->status, 200, 'return');
 
 my @down = map { $nginx->post(at('/down'), chat('n')) } 1, 2;
@@ -418,6 +465,34 @@ is($nginx->post(at('/limited'), chat('x' x 2000))->status, 413,
     'client_max_body_size');
 is($nginx->post(at('/limited'), chat('x' x 2000), chunked => 100)->status,
     413, 'client_max_body_size, chunked');
+
+# the same when it is seen while the body is read, which has a page of its own
+
+for my $prefix ('/limited_page', '/limited_named') {
+    my $client = $nginx->client;
+    my ($head, $body) = split /(?<=\r\n\r\n)/, $nginx->request_text(
+        at($prefix), chat('x' x 2000), chunked => 1), 2;
+
+    $client->send($head);
+    pause(0.1);
+    $client->send($body);
+
+    my $answer = $client->response;
+
+    is($answer->status, $prefix =~ /named/ ? 200 : 413,
+        "$prefix: body too large, status");
+    like($answer->body, qr/"object":"thing"/, "$prefix: the error's page");
+}
+
+# what is done afterwards is no call of the client's
+
+my @acted = map { $nginx->post(at('/acted'), chat('acted')) } 1, 2;
+
+is_hit($acted[1], $acted[0], 'post_action');
+ok($mock->wait_for(sub { $mock->count('/action') == 2 }),
+    'post_action: each time');
+is($nginx->logged($acted[0])->{status}, 'MISS', 'post_action: a miss');
+is($nginx->logged($acted[1])->{status}, 'HIT', 'post_action: a hit');
 
 is_cached($nginx, 'limit_rate', at('/slow'), chat('q'),
     mock => { size => 30_000 });

@@ -219,6 +219,7 @@ $mock->release('timeout');
 
 $answer = ask('errors/marked', 'dead', @DEAD);
 is($answer->cache, 'STALE', 'marked: STALE');
+is($nginx->logged($answer)->{code}, 200, 'marked: $status');
 ok($answer->json->{cache}, 'marked');
 
 is_old(ask('some', '500', mock => { status => 500 }), 'some', '500',

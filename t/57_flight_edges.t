@@ -55,6 +55,22 @@ END
         proxy_intercept_errors on;
         proxy_pass http://$backend;
     }
+    location /acted/ {
+        post_action /action;
+        proxy_pass http://llm;
+    }
+    location = /action {
+        proxy_pass http://llm/action;
+    }
+    location /mirrored/ {
+        mirror /mirror;
+        proxy_pass http://llm;
+    }
+    location = /mirror {
+        internal;
+        proxy_set_header X-Mock '{"gate":"mirror"}';
+        proxy_pass http://llm/mirror_sink;
+    }
     location /rate/ {
         limit_rate 100k;
         proxy_pass http://llm;
@@ -127,6 +143,62 @@ for my $row (['429', status => 429, body => '{"error":{}}'],
     is($mock->count - $calls, 2, "$name: two calls");
     grounded($name);
 }
+
+# nor where another worker learns of it when the second call has ended, too
+
+my ($quick, $busy) = $nginx->worker_pids;
+
+sub halt {
+    my ($pid) = @_;
+
+    kill 'STOP', $pid;
+
+    return $nginx->wait_until(sub {
+        LLMTest::Nginx::slurp("/proc/$pid/stat") =~ /\) T / });
+}
+
+sub client_of {
+    my ($pid) = @_;
+
+    my ($other) = grep { $_ != $pid } $quick, $busy;
+
+    halt($other);
+
+    my $client = $nginx->client;
+
+    $client->send($nginx->request_text('/zone', undef, method => 'GET'));
+    $client->response;
+    kill 'CONT', $other;
+
+    return $client;
+}
+
+my @in_turn = map { client_of($_) } $quick, $quick, $busy, $busy;
+my @refused = (chat_uri(), chat('refused'));
+my $before_them = $mock->count;
+my ($following) = zone();
+
+$in_turn[0]->send($nginx->request_text(@refused, mock => {
+    gate => 'refused', status => 429, body => '{"error":{}}' }));
+$mock->wait_for(sub { $mock->waiting('refused') });
+$_->send($nginx->request_text(@refused)) for @in_turn[1 .. 3];
+$nginx->wait_until(sub { (zone())[0] >= $following + 3 });
+$mock->next({ status => 429, body => '{"error":{}}' });
+halt($busy);
+$mock->release('refused');
+is($_->response->status, 429, 'refused: first and second call')
+    for @in_turn[0, 1];
+kill 'CONT', $busy;
+
+for (@in_turn[2, 3]) {
+    my $answer = $_->response;
+
+    is($answer->status, 429, 'refused: the others');
+    is($answer->cache, 'SHARED', 'refused: the others share it');
+}
+
+is($mock->count - $before_them, 2, 'refused: two calls');
+grounded('refused');
 
 # what is wrong with the leader's credentials is its own affair
 
@@ -263,6 +335,53 @@ for my $keep (0, 1) {
     grounded($name);
     is($mock->aborted - $calls, $keep ? 0 : 1, "$name: the call");
 }
+
+# a follower that has left does something else by then
+
+my @acted = ('/acted' . chat_uri(), chat('acted'));
+
+$leader = lead('acted', @acted, mock => { gate => 'acted' });
+($late) = follow(1, @acted, mock => { gate => 'action' });
+$calls = $mock->aborted;
+$late->close;
+ok($mock->wait_for(sub { $mock->waiting('action') }),
+    'post_action: a follower has left');
+$mock->release('acted');
+is($leader->response->status, 200, 'post_action: the leader');
+pause(0.1);
+$mock->release('action');
+pause(0.1);
+is($mock->aborted - $calls, 0, 'post_action: not ended with the flight');
+grounded('post_action');
+
+# and a leader that has left leads no more
+
+$acted[1] = chat('acted alone');
+$leader = lead('acted alone', @acted, mock => { gate => 'acted alone' });
+$leader->close;
+ok($mock->wait_for(sub { $mock->count('/action') == 3 }),
+    'post_action: a leader has left');
+is_miss($nginx->post(@acted), 'post_action: the next one');
+$mock->release('acted alone');
+grounded('post_action, a leader');
+
+# a copy of a call whose client is gone ends before the call does
+
+my @mirrored = ('/mirrored' . chat_uri(), chat('mirrored',
+    stream => json_true));
+
+$leader = lead('original', @mirrored, mock => { hold => [2, 'original'] });
+ok($mock->wait_for(sub { $mock->waiting('mirror') }), 'mirror: waits');
+($late) = follow(1, @mirrored);
+ok($late->received(qr/data:/), 'mirror: the follower has a part');
+$leader->close;
+pause(0.1);
+$mock->release('mirror');
+pause(0.1);
+$mock->release('original');
+like($late->response->body, qr/\[DONE\]\n\n\z/,
+    'mirror: the follower has all of it');
+grounded('mirror');
 
 # a rate that nginx is to keep
 

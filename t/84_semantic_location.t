@@ -41,6 +41,8 @@ my $nginx = nginx(location => 'llm_cache on;', workers => 1, level => 'info',
     }
     log_format embed escape=json '$request_body|$http_authorization|'
         '$http_x_secret|$content_type|$request_method';
+    log_format told escape=json '$http_x_told|$http_x_forwarded_for|'
+        '$http_x_team';
 END
     server {
         listen 127.0.0.1:%PORT%;
@@ -58,6 +60,14 @@ END
             proxy_pass http://llm;
         }
     }
+    server {
+        listen 127.0.0.1:%PORT%;
+        server_name told;
+        location / {
+            access_log %PREFIX%/logs/told.log told;
+            return 200 '{"data":[{"embedding":[1,0,0]}]}';
+        }
+    }
 END1
     location /embed/api {
         internal;
@@ -68,6 +78,25 @@ END1
         proxy_set_header Host api;
         proxy_set_header X-Secret key;
         proxy_pass http://127.0.0.1:%PORT%/v1/embeddings;
+    }
+    location /told/ {
+        llm_cache on;
+        llm_cache_semantic on;
+        llm_cache_embed /embed/told dimensions=3;
+        llm_cache_scope \$http_x_team;
+        set \$told question;
+        proxy_set_header X-Told \$told;
+        proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+        proxy_pass http://llm;
+    }
+    location /embed/told {
+        internal;
+        set \$told embedding;
+        proxy_set_header Host told;
+        proxy_set_header X-Told \$told;
+        proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+        proxy_set_header X-Team \$http_x_team;
+        proxy_pass http://127.0.0.1:%PORT%;
     }
     location /embed/garbage { internal; return 200 'garbage'; }
     location /embed/short {
@@ -179,6 +208,22 @@ close $file;
 is(scalar @lines, 1, 'one call for one question');
 like($lines[0], qr/^\Q{\"input\":\"What is \\\"there\\\"?\",\"model\":\"m-1\"}\E\|\|key\|application\/json\|POST$/,
     'OpenAI\'s format, and nothing of the client\'s headers');
+
+# what the location sets, and what nginx finds in its request, is its own
+
+my $told = ask('told', 'how to fix a car', headers => {
+    'X-Forwarded-For' => '192.0.2.1', 'X-Team' => 'red' });
+
+is($told->cache, 'MISS', 'variables: a miss');
+is_deeply([map { scalar LLMTest::Mock::request_header($mock->last_request,
+    $_) } 'X-Told', 'X-Forwarded-For'],
+    ['question', '192.0.2.1, 127.0.0.1'], 'variables: those of the request');
+
+my $told_log = $nginx->prefix . '/logs/told.log';
+
+$nginx->wait_until(sub { -s $told_log });
+is(LLMTest::Nginx::slurp($told_log), "embedding|127.0.0.1|\n",
+    'variables: those of the location');
 
 # clients that leave meanwhile
 
