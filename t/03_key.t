@@ -196,10 +196,17 @@ different('dialect', ['{"model":"m","prompt":"x"}', '/v1/completions'],
 
 # headers
 
+my $bedrock = '/model/anthropic.claude-3/invoke';
 my %ANSWER_CHANGING = ('anthropic-version' => '/v1/messages',
     'anthropic-beta' => '/v1/messages',
     'openai-organization' => chat_uri(), 'openai-project' => chat_uri(),
-    'openai-beta' => '/v1/responses');
+    'openai-beta' => '/v1/responses', 'x-policy-id' => chat_uri(),
+    'azureml-model-deployment' => chat_uri(),
+    'x-ms-model-mesh-model-name' => chat_uri(),
+    'x-portkey-provider' => chat_uri(), 'x-portkey-config' => chat_uri(),
+    'helicone-target-url' => chat_uri(),
+    map { ("x-amzn-bedrock-$_" => $bedrock) } qw(guardrailidentifier
+        guardrailversion trace));
 
 for my $header (sort keys %ANSWER_CHANGING) {
     my $uri = $ANSWER_CHANGING{$header};
@@ -231,6 +238,9 @@ different("$_ of an unknown API", map { [{ query => 'x', @$_ }, $unknown] }
     for qw(user metadata stream_options);
 same('stream: false of an unknown API', map { [{ query => 'x', @$_ },
     $unknown] } [stream => json_false], []);
+different("$_ of an unknown API", [{ query => $_ }, $unknown, { $_ => 'a' }],
+    [{ query => $_ }, $unknown, { $_ => 'b' }])
+    for 'Accept', 'X-DashScope-SSE';
 
 # Anthropic's markers, which change no answer
 
