@@ -345,6 +345,8 @@ typedef struct {
     unsigned                     replaced:1; /* by a stale answer */
     unsigned                     by_request:1;  /* fwd=request */
     unsigned                     only_if_cached:1;
+    unsigned                     varies:1;   /* the answer, by headers that
+                                                do not count for the key */
 } ngx_http_llm_cache_ctx_t;
 
 
@@ -512,6 +514,12 @@ ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
 
 /* completes ctx->tags */
 void ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx);
+/* adds the request's headers of these names, each as often as it was sent */
+void ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
+    llm_key_t *key);
+/* whether requests of one key agree in that header, or need not */
+ngx_uint_t ngx_http_llm_cache_key_counts(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_str_t *name);
 
 /* ngx_http_llm_cache_embed.c */
 

@@ -11,8 +11,8 @@ static ngx_int_t ngx_http_llm_cache_choose_variant(
     u_char *digest);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind, u_char *digest);
-static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
-    ngx_str_t *names, llm_key_t *key);
+static ngx_uint_t ngx_http_llm_cache_is_named(ngx_str_t *name,
+    ngx_str_t *names);
 static void ngx_http_llm_cache_key_args(llm_str_t args, llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_certificate(ngx_http_request_t *r,
     llm_key_t *key);
@@ -395,9 +395,7 @@ ngx_http_llm_cache_key_certificate(ngx_http_request_t *r, llm_key_t *key)
 }
 
 
-/* adds the headers of these names, each as often as it was sent */
-
-static void
+void
 ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
     llm_key_t *key)
 {
@@ -426,6 +424,49 @@ ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
             llm_key_add(key, LLM_KEY_HEADER, h->value.data, h->value.len);
         }
     }
+}
+
+
+/* whose answers a credential gets is a matter of the scope */
+
+ngx_uint_t
+ngx_http_llm_cache_key_counts(ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *name)
+{
+    static ngx_str_t  encoding[] = {
+        ngx_string("accept-encoding"),
+        ngx_null_string
+    };
+
+    if (ngx_http_llm_cache_is_named(name, encoding)
+        || ngx_http_llm_cache_is_named(name, ngx_http_llm_cache_credentials))
+    {
+        return 1;
+    }
+
+    if (ctx->conf->key) {
+        return 0;
+    }
+
+    return ngx_http_llm_cache_is_named(name, ngx_http_llm_cache_varying)
+           || (ctx->route.dialect->id == LLM_DIALECT_JSON
+               && ngx_http_llm_cache_is_named(name,
+                                              ngx_http_llm_cache_negotiating));
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_is_named(ngx_str_t *name, ngx_str_t *names)
+{
+    for ( /* void */ ; names->len; names++) {
+
+        if (names->len == name->len
+            && ngx_strncasecmp(names->data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

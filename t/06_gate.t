@@ -12,7 +12,9 @@ use LLMTest;
 mock();
 
 my $nginx = nginx(location => 'llm_cache on;',
-    http => 'llm_cache_zone zone=one:4m max_entry=64k;');
+    http => 'llm_cache_zone zone=one:4m max_entry=64k;',
+    server => 'location /hidden/ { llm_cache on; proxy_pass http://llm/;'
+        . 'proxy_hide_header Cache-Control; }');
 my $serial = 0;
 
 sub request_to {
@@ -139,6 +141,11 @@ for my $stream (0, 1) {
     never_stored('chat', $stream, 'no-store in a second header',
         'upstream_no_store', { headers => [['cache-control', 'no-cache'],
             ['Cache-Control', 'no-store']] });
+    is_not_cached($nginx, "$_ that is hidden from the client, $stream",
+        '/hidden' . chat_uri(), chat("hidden $_",
+            stream => $stream ? json_true : json_false),
+        mock => { headers => [['Cache-Control', $_]] })
+        for 'no-store', 'private';
     stored('chat', $stream, "Cache-Control: $_",
         { headers => [['Cache-Control', $_]] }) for 'no-cache',
         'max-age=0', 'no-cache, must-revalidate', 'public', 'x-no-store',
