@@ -688,6 +688,10 @@ void ngx_http_llm_cache_walk_headers(ngx_http_llm_cache_walk_t *walk,
     ngx_list_t *headers);
 ngx_table_elt_t *ngx_http_llm_cache_next_header(
     ngx_http_llm_cache_walk_t *walk, ngx_str_t *name);
+
+/* whether the parameters of a Content-Type, from their first semicolon on,
+   name no other charset: the bytes would be another text to who obeys that */
+ngx_uint_t ngx_http_llm_cache_is_utf8(u_char *p, u_char *last);
 ngx_int_t ngx_http_llm_cache_save_headers(ngx_http_request_t *r,
     llm_buf_t *meta);
 ngx_str_t *ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status);
