@@ -431,7 +431,8 @@ test_asks(void)
         c = &stream_cases[i];
         a = ask(c->path, "", c->body, &doc);
         is_int(a.form, c->expected, "stream: %s: form", c->name);
-        is_int(a.stream, c->expected != 'j', "stream: %s", c->name);
+        is_int(a.stream, c->expected != 'j' && c->expected != 'o',
+               "stream: %s", c->name);
         json_decref(doc);
     }
 
