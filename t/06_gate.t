@@ -126,6 +126,22 @@ stored('chat', 0, 'null for an error', { body => '{"error":null,"choices":['
     . '{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}' });
 stored('chat', 0, 'less than max_entry', { size => 40_000 });
 
+# a job that is asked after later, of an API that is not known
+
+for my $answer (map({ qq({"id":"j1","status":"$_"}) } qw(queued IN_QUEUE
+    Pending processing in_progress running starting)),
+    '{"task_status":"PROCESSING","id":"j1"}',
+    '{"output":{"task_id":"j1","task_status":"PENDING"}}')
+{
+    never_stored('other JSON', 0, $answer, 'incomplete', { body => $answer });
+}
+
+never_stored('other JSON', 0, "status $_", 'error',
+    { body => qq({"status":"$_","message":"no"}) }) for qw(error Failed fail);
+stored('other JSON', 0, $_, { body => $_ }) for '{"status":"ok","x":1}',
+    '{"status":200}', '{"status":"succeeded"}', '{"x":{"status":"queued"}}',
+    '{"output":"queued","status":null}', '{"output":["queued"]}';
+
 # what a provider says about caching
 
 for my $stream (0, 1) {
