@@ -614,12 +614,16 @@ ngx_http_llm_cache_set_copy(ngx_http_request_t *r,
     u_char     *p;
     llm_str_t   value;
 
-    p = ngx_pnalloc(r->pool, len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+    p = NULL;
 
-    ngx_memcpy(p, data, len);
+    if (len) {
+        p = ngx_pnalloc(r->pool, len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(p, data, len);
+    }
 
     value.data = p;
     value.len = len;
