@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <strings.h>
 
 #include "llm_answer_core.h"
 
@@ -19,6 +20,9 @@ static int llm_answer_blank(const unsigned char *p, size_t len);
 static llm_reason_e llm_answer_line(llm_answer_t *answer);
 static llm_reason_e llm_answer_text_end(llm_answer_t *answer);
 static llm_reason_e llm_answer_status(llm_answer_t *answer);
+static llm_reason_e llm_answer_job(const llm_answer_t *answer);
+static int llm_answer_one(const llm_answer_word_t *word,
+    const char *const *words);
 static void llm_answer_type_event(llm_answer_t *answer);
 static void llm_answer_mark(llm_answer_t *answer, size_t start);
 static llm_reason_e llm_answer_last(llm_answer_t *answer);
@@ -349,6 +353,16 @@ llm_answer_text_end(llm_answer_t *answer)
         }
     }
 
+    if (answer->spec == &llm_answer_specs[LLM_DIALECT_JSON]
+        && answer->form == LLM_FORM_JSON)
+    {
+        reason = llm_answer_job(answer);
+
+        if (reason != LLM_REASON_NONE) {
+            return reason;
+        }
+    }
+
     return answer->bad_finish ? LLM_REASON_FINISH : LLM_REASON_NONE;
 }
 
@@ -427,6 +441,47 @@ llm_answer_status(llm_answer_t *answer)
     }
 
     return LLM_REASON_NONE;
+}
+
+
+/*
+ * Some APIs answer a call at once with a job, which is asked after later: an
+ * equal call has to begin one of its own.  Others report an error so.
+ */
+
+static llm_reason_e
+llm_answer_job(const llm_answer_t *answer)
+{
+    static const char *const  begun[] = {
+        "queued", "in_queue", "pending", "submitted", "accepted", "created",
+        "starting", "started", "running", "processing", "in_progress",
+        "in-progress", NULL
+    };
+
+    static const char *const  failed[] = {
+        "error", "fail", "failed", "failure", "cancelled", "canceled", NULL
+    };
+
+    return llm_answer_one(&answer->status, begun) ? LLM_REASON_INCOMPLETE
+           : llm_answer_one(&answer->status, failed) ? LLM_REASON_ERROR
+           : LLM_REASON_NONE;
+}
+
+
+/* without regard to case */
+
+static int
+llm_answer_one(const llm_answer_word_t *word, const char *const *words)
+{
+    for ( /* void */ ; *words; words++) {
+        if (word->len == strlen(*words)
+            && strncasecmp((const char *) word->data, *words, word->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

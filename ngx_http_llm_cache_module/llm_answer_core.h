@@ -24,7 +24,7 @@ typedef enum {
     LLM_ROLE_OBJECT,            /* the word "error": an error */
     LLM_ROLE_TYPE,              /* the event's type; "error": an error */
 
-    LLM_ROLE_STATUS,            /* Responses: completed, incomplete, ... */
+    LLM_ROLE_STATUS,            /* completed, incomplete, queued, ... */
     LLM_ROLE_WHY,               /* why it is incomplete */
     LLM_ROLE_DONE,              /* true: the last line */
 

@@ -439,8 +439,18 @@ static const llm_scan_node_t  llm_other_usage[] = {
     llm_scan_end_node
 };
 
+/* DashScope's, of a task that it was asked to do later */
+
+static const llm_scan_node_t  llm_other_output[] = {
+    llm_leaf("task_status", LLM_ROLE_STATUS),
+    llm_scan_end_node
+};
+
 static const llm_scan_node_t  llm_other_members[] = {
     llm_error_leaves,
+    llm_leaf("status", LLM_ROLE_STATUS),
+    llm_leaf("task_status", LLM_ROLE_STATUS),
+    llm_node("output", 0, llm_other_output, NULL),
     llm_node("usage", LLM_ROLE_USAGE, llm_other_usage, NULL),
     llm_leaf("done", LLM_ROLE_DONE),
     llm_scan_end_node

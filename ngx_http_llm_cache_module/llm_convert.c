@@ -132,6 +132,7 @@ llm_convert(const llm_convert_t *convert, llm_str_t body, llm_buf_t *out)
     converter = llm_converter(convert->dialect);
 
     if (converter == NULL
+        || convert->ask == LLM_ASK_ODD
         || (convert->ask == LLM_ASK_ARRAY
             && converter->id != LLM_DIALECT_GEMINI)
         || (convert->ask == LLM_ASK_NDJSON

@@ -24,7 +24,7 @@ static int llm_path_is(llm_str_t segment, const llm_str_t *words);
 static int llm_path_anthropic(llm_str_t path);
 static llm_str_t llm_path_model(llm_str_t path, llm_str_t suffix);
 static int llm_args_next(llm_str_t *args, llm_str_t *arg);
-static int llm_args_alt(const llm_route_t *route, llm_str_t arg);
+static int llm_args_alt(const llm_route_t *route, llm_str_t args);
 static double llm_ask_temperature(const llm_dialect_t *dialect,
     const json_t *doc);
 static unsigned char llm_ask_form(const llm_route_t *route, int stream);
@@ -494,12 +494,18 @@ llm_dialect_ask(const llm_route_t *route, const json_t *doc, llm_ask_t *ask)
         }
     }
 
+    ask->form = llm_ask_form(route, ask->stream);
+
+    if (!dialect->stream_by_url && value && !json_is_null(value)
+        && !json_is_boolean(value))
+    {
+        ask->form = LLM_ASK_ODD;
+    }
+
     value = json_object_get(json_object_get(doc, "stream_options"),
                             "include_usage");
 
     ask->include_usage = json_is_true(value) ? 1 : 0;
-
-    ask->form = llm_ask_form(route, ask->stream);
     ask->temperature = llm_ask_temperature(dialect, doc);
     ask->hosted_tools = llm_dialect_hosted(dialect, ask->model, doc) ? 1 : 0;
 
@@ -562,6 +568,7 @@ int
 llm_dialect_key_uri(const llm_route_t *route, llm_str_t path, llm_str_t args,
     llm_buf_t *out)
 {
+    int            alt;
     size_t         i, n, start;
     llm_str_t      arg;
     unsigned char  len[8];
@@ -597,10 +604,12 @@ llm_dialect_key_uri(const llm_route_t *route, llm_str_t path, llm_str_t args,
         out->data[start + i - 1] = (unsigned char) n;
     }
 
+    alt = llm_args_alt(route, args);
+
     while (llm_args_next(&args, &arg)) {
 
         if ((arg.len >= 4 && memcmp(arg.data, "key=", 4) == 0)
-            || llm_args_alt(route, arg))
+            || (alt && arg.len >= 4 && memcmp(arg.data, "alt=", 4) == 0))
         {
             continue;
         }
@@ -616,17 +625,33 @@ llm_dialect_key_uri(const llm_route_t *route, llm_str_t path, llm_str_t args,
 }
 
 
-/* the "alt" arguments that say no more than llm_ask_t.form does */
+/* whether there is one "alt", which says no more than llm_ask_t.form does */
 
 static int
-llm_args_alt(const llm_route_t *route, llm_str_t arg)
+llm_args_alt(const llm_route_t *route, llm_str_t args)
 {
+    int        n, known;
+    llm_str_t  arg;
+
     if (route->dialect->id != LLM_DIALECT_GEMINI) {
         return 0;
     }
 
-    return llm_str_eq(arg, "alt=json", 8)
-           || (route->stream && llm_str_eq(arg, "alt=sse", 7));
+    n = 0;
+    known = 0;
+
+    while (llm_args_next(&args, &arg)) {
+
+        if (arg.len < 4 || memcmp(arg.data, "alt=", 4) != 0) {
+            continue;
+        }
+
+        n++;
+        known = llm_str_eq(arg, "alt=json", 8)
+                || (route->stream && llm_str_eq(arg, "alt=sse", 7));
+    }
+
+    return n == 1 && known;
 }
 
 

@@ -75,6 +75,8 @@ typedef struct {
 #define LLM_ASK_ARRAY   'a'             /* Gemini's stream without alt=sse */
 #define LLM_ASK_SSE     's'
 #define LLM_ASK_NDJSON  'n'
+#define LLM_ASK_ODD     'o'             /* "stream" is no boolean: whatever
+                                           the provider makes of that */
 
 
 /* what the URL tells */

@@ -15,7 +15,7 @@
 #define LLM_KEY_VERSION  1
 
 
-/* the parts, in the order in which they are added; tags are for ever */
+/* the parts, mostly in the order in which they are added; tags are for ever */
 
 typedef enum {
     LLM_KEY_NAMESPACE = 1,
@@ -33,9 +33,12 @@ typedef enum {
                                    embedder and the variant */
     LLM_KEY_APART,              /* the key, then its record's time and length
                                    and the form; these alone */
-    LLM_KEY_INPUT               /* the key without BODY, the digests of the
+    LLM_KEY_INPUT,              /* the key without BODY, the digests of the
                                    body without inputs and of one of them;
                                    these alone */
+    LLM_KEY_HOST                /* after the namespace, unless the operator
+                                   gave that: the host, and what the header
+                                   says where that is another one */
 } llm_key_part_e;
 
 

@@ -8,7 +8,7 @@
 #define llm_text_is(text, s)  llm_str_eq(text, s, sizeof(s) - 1)
 
 
-static int llm_pos_builtin(llm_str_t name, json_type type,
+static int llm_pos_builtin(llm_dialect_e id, llm_str_t name, json_type type,
     int strip_controls);
 static int llm_pos_responses_input(const llm_pos_traits_t *item);
 static int llm_pos_cohere_message(const llm_pos_traits_t *message);
@@ -49,8 +49,9 @@ static const llm_pos_step_t  llm_pos_steps[] = {
 };
 
 
+/* of the APIs that are known: to others they may be anything */
+
 static const llm_str_t  llm_pos_fields[] = {
-    llm_string("stream"),
     llm_string("stream_options"),
     llm_string("user"),
     llm_string("metadata"),
@@ -114,7 +115,8 @@ int
 llm_pos_dropped(llm_dialect_e id, llm_pos_e pos, llm_str_t name,
     json_type type, int strip_controls)
 {
-    if (pos == LLM_POS_TOP && llm_pos_builtin(name, type, strip_controls)) {
+    if (pos == LLM_POS_TOP && llm_pos_builtin(id, name, type, strip_controls))
+    {
         return 1;
     }
 
@@ -149,7 +151,8 @@ llm_pos_dropped(llm_dialect_e id, llm_pos_e pos, llm_str_t name,
 
 
 static int
-llm_pos_builtin(llm_str_t name, json_type type, int strip_controls)
+llm_pos_builtin(llm_dialect_e id, llm_str_t name, json_type type,
+    int strip_controls)
 {
     const llm_str_t  *field;
 
@@ -157,7 +160,16 @@ llm_pos_builtin(llm_str_t name, json_type type, int strip_controls)
         return 1;
     }
 
-    for (field = llm_pos_fields; field->len; field++) {
+    /* another type is true to some providers and not to others */
+
+    if (llm_text_is(name, "stream")) {
+        return type == JSON_TRUE || type == JSON_FALSE;
+    }
+
+    for (field = llm_pos_fields;
+         id != LLM_DIALECT_JSON && field->len;
+         field++)
+    {
         if (llm_str_eq(*field, (const char *) name.data, name.len)) {
             return 1;
         }

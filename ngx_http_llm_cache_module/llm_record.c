@@ -37,6 +37,7 @@
 #define LLM_RECORD_USAGE_ASKED    0x04
 #define LLM_RECORD_TOOLS          0x08
 #define LLM_RECORD_SPLIT          0x20
+#define LLM_RECORD_VARIES         0x40
 
 
 void
@@ -49,7 +50,8 @@ llm_record_encode(const llm_record_t *rec, unsigned char *head)
             | (rec->usage_asked ? LLM_RECORD_USAGE_ASKED : 0)
             | (rec->tools ? LLM_RECORD_TOOLS : 0)
             | (rec->barred ? LLM_RECORD_BARRED : 0)
-            | (rec->split ? LLM_RECORD_SPLIT : 0);
+            | (rec->split ? LLM_RECORD_SPLIT : 0)
+            | (rec->varies ? LLM_RECORD_VARIES : 0);
 
     memset(head, 0, LLM_RECORD_HEAD);
 
@@ -106,6 +108,7 @@ llm_record_decode(const unsigned char *head, llm_record_t *rec)
     rec->tools = (flags & LLM_RECORD_TOOLS) != 0;
     rec->barred = (flags & LLM_RECORD_BARRED) != 0;
     rec->split = (flags & LLM_RECORD_SPLIT) != 0;
+    rec->varies = (flags & LLM_RECORD_VARIES) != 0;
 
     memcpy(rec->key, head + LLM_RECORD_AT_KEY, LLM_KEY_LEN);
 

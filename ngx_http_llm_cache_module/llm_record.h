@@ -80,6 +80,7 @@ typedef struct {
     unsigned              split:1;           /* it took the place of one of
                                                 which its form could not be
                                                 made */
+    unsigned              varies:1;          /* it has an LLM_META_VARY */
 } llm_record_t;
 
 
@@ -94,7 +95,10 @@ typedef enum {
     LLM_META_VECTOR,                         /* which gave it this one */
     LLM_META_INPUT,                          /* an answer to one input: where
                                                 it has what; the first one */
-    LLM_META_NAMESPACE
+    LLM_META_NAMESPACE,
+    LLM_META_VARY                            /* a digest of LLM_KEY_LEN bytes
+                                                of the request's headers of
+                                                the names that follow it */
 } llm_meta_e;
 
 

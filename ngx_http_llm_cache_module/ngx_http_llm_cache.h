@@ -345,6 +345,8 @@ typedef struct {
     unsigned                     replaced:1; /* by a stale answer */
     unsigned                     by_request:1;  /* fwd=request */
     unsigned                     only_if_cached:1;
+    unsigned                     varies:1;   /* the answer, by headers that
+                                                do not count for the key */
 } ngx_http_llm_cache_ctx_t;
 
 
@@ -517,6 +519,12 @@ ngx_int_t ngx_http_llm_cache_make_partition(ngx_http_request_t *r,
 
 /* completes ctx->tags */
 void ngx_http_llm_cache_tag(ngx_http_llm_cache_ctx_t *ctx);
+/* adds the request's headers of these names, each as often as it was sent */
+void ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
+    llm_key_t *key);
+/* whether requests of one key agree in that header, or need not */
+ngx_uint_t ngx_http_llm_cache_key_counts(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_str_t *name);
 
 /* ngx_http_llm_cache_embed.c */
 
@@ -687,6 +695,10 @@ void ngx_http_llm_cache_walk_headers(ngx_http_llm_cache_walk_t *walk,
     ngx_list_t *headers);
 ngx_table_elt_t *ngx_http_llm_cache_next_header(
     ngx_http_llm_cache_walk_t *walk, ngx_str_t *name);
+
+/* whether the parameters of a Content-Type, from their first semicolon on,
+   name no other charset: the bytes would be another text to who obeys that */
+ngx_uint_t ngx_http_llm_cache_is_utf8(u_char *p, u_char *last);
 ngx_int_t ngx_http_llm_cache_save_headers(ngx_http_request_t *r,
     llm_buf_t *meta);
 ngx_str_t *ngx_http_llm_cache_status_word(ngx_http_llm_cache_status_e status);

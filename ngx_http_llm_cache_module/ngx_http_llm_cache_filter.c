@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_vary.h"
 
 
 static ngx_http_llm_cache_ctx_t *ngx_http_llm_cache_filter_ctx(
@@ -16,7 +17,8 @@ static llm_form_e ngx_http_llm_cache_shared_form(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_reason_e reason);
 static llm_form_e ngx_http_llm_cache_response_form(ngx_http_request_t *r);
 static llm_reason_e ngx_http_llm_cache_response_control(
-    ngx_http_request_t *r);
+    ngx_http_request_t *r, ngx_http_llm_cache_ctx_t *ctx);
+static llm_reason_e ngx_http_llm_cache_list_control(ngx_list_t *headers);
 static time_t ngx_http_llm_cache_lifetime(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static ngx_int_t ngx_http_llm_cache_pass_body(ngx_http_request_t *r,
@@ -303,7 +305,7 @@ ngx_http_llm_cache_gate_head(ngx_http_request_t *r,
         return LLM_REASON_RESPONSE_TYPE;
     }
 
-    reason = ngx_http_llm_cache_response_control(r);
+    reason = ngx_http_llm_cache_response_control(r, ctx);
 
     if (reason != LLM_REASON_NONE) {
         return reason;
@@ -387,17 +389,41 @@ ngx_http_llm_cache_has_token(ngx_str_t *value, char *token, size_t len)
 }
 
 
-/* Cache-Control of the upstream: no-store and private are obeyed */
+/*
+ * Cache-Control of the upstream: no-store and private are obeyed, also where
+ * proxy_hide_header keeps it from the client.
+ */
 
 static llm_reason_e
-ngx_http_llm_cache_response_control(ngx_http_request_t *r)
+ngx_http_llm_cache_response_control(ngx_http_request_t *r,
+    ngx_http_llm_cache_ctx_t *ctx)
+{
+    llm_reason_e  reason;
+
+    reason = ngx_http_llm_cache_list_control(&r->headers_out.headers);
+
+    if (reason == LLM_REASON_NONE && r->upstream) {
+        reason = ngx_http_llm_cache_list_control(
+                                            &r->upstream->headers_in.headers);
+    }
+
+    if (reason == LLM_REASON_NONE && ngx_http_llm_cache_vary_any(r, ctx)) {
+        reason = LLM_REASON_UPSTREAM_NO_STORE;
+    }
+
+    return reason;
+}
+
+
+static llm_reason_e
+ngx_http_llm_cache_list_control(ngx_list_t *headers)
 {
     ngx_table_elt_t            *h;
     ngx_http_llm_cache_walk_t   walk;
 
     static ngx_str_t  name = ngx_string("cache-control");
 
-    ngx_http_llm_cache_walk_headers(&walk, &r->headers_out.headers);
+    ngx_http_llm_cache_walk_headers(&walk, headers);
 
     while ((h = ngx_http_llm_cache_next_header(&walk, &name)) != NULL) {
 

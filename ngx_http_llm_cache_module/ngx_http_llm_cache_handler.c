@@ -246,7 +246,7 @@ ngx_http_llm_cache_preflight(ngx_http_request_t *r,
 static ngx_uint_t
 ngx_http_llm_cache_is_json(ngx_http_request_t *r)
 {
-    u_char     *p, *last;
+    u_char     *p, *last, *end;
     ngx_str_t  *type;
 
     if (r->headers_in.content_type == NULL) {
@@ -256,9 +256,15 @@ ngx_http_llm_cache_is_json(ngx_http_request_t *r)
     type = &r->headers_in.content_type->value;
 
     p = type->data;
-    last = ngx_strlchr(p, p + type->len, ';');
+    end = p + type->len;
+
+    last = ngx_strlchr(p, end, ';');
     if (last == NULL) {
-        last = p + type->len;
+        last = end;
+    }
+
+    if (!ngx_http_llm_cache_is_utf8(last, end)) {
+        return 0;
     }
 
     while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {

@@ -149,6 +149,50 @@ ngx_http_llm_cache_next_header(ngx_http_llm_cache_walk_t *walk,
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_is_utf8(u_char *p, u_char *last)
+{
+    u_char  *end, *next;
+
+    while (p < last) {
+
+        next = ngx_strlchr(++p, last, ';');
+        if (next == NULL) {
+            next = last;
+        }
+
+        end = next;
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if (end - p >= 8 && ngx_strncasecmp(p, (u_char *) "charset=", 8) == 0)
+        {
+            for (p += 8; p < end && *p == '"'; p++) { /* void */ }
+
+            while (end > p
+                   && (end[-1] == '"' || end[-1] == ' ' || end[-1] == '\t'))
+            {
+                end--;
+            }
+
+            if ((end - p != 5
+                 || ngx_strncasecmp(p, (u_char *) "utf-8", 5) != 0)
+                && (end - p != 4
+                    || ngx_strncasecmp(p, (u_char *) "utf8", 4) != 0))
+            {
+                return 0;
+            }
+        }
+
+        p = next;
+    }
+
+    return 1;
+}
+
+
 /* the module's own response headers; Cache-Status is of RFC 9211 */
 
 ngx_int_t

@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache_items.h"
+#include "ngx_http_llm_cache_vary.h"
 
 
 /* what looking for an input takes, in us */
@@ -27,6 +28,9 @@ static ngx_int_t ngx_http_llm_cache_items_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_item_find(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t i);
+static ngx_uint_t ngx_http_llm_cache_item_varies(
+    ngx_http_llm_cache_ctx_t *ctx, ngx_http_llm_cache_item_t *item,
+    llm_record_t *rec);
 static void ngx_http_llm_cache_item_judge(ngx_http_llm_cache_ctx_t *ctx,
     ngx_uint_t i);
 static ngx_int_t ngx_http_llm_cache_items_redis(ngx_http_request_t *r,
@@ -309,7 +313,8 @@ ngx_http_llm_cache_item_judge(ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t i)
             && now - (time_t) rec.created > ctx->control.max_age)
         || (rec.coding != LLM_CODING_IDENTITY
             && ngx_http_llm_cache_check_packed(item->hold.node, &rec)
-               != NGX_OK))
+               != NGX_OK)
+        || (rec.varies && ngx_http_llm_cache_item_varies(ctx, item, &rec)))
     {
         ngx_http_llm_cache_zone_release(&item->hold);
         return;
@@ -332,6 +337,34 @@ ngx_http_llm_cache_item_judge(ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t i)
     }
 
     ngx_memcpy(item->shape, table.shape, LLM_EMBEDDINGS_SHAPE);
+}
+
+
+/* whether it was given to a request with other headers that matter */
+
+static ngx_uint_t
+ngx_http_llm_cache_item_varies(ngx_http_llm_cache_ctx_t *ctx,
+    ngx_http_llm_cache_item_t *item, llm_record_t *rec)
+{
+    u_char      *p;
+    llm_str_t    meta;
+    ngx_uint_t   varies;
+
+    p = ngx_alloc(rec->meta_len, ngx_cycle->log);
+    if (p == NULL) {
+        return 1;
+    }
+
+    ngx_http_llm_cache_zone_read(item->hold.node, LLM_RECORD_HEAD, p,
+                                 rec->meta_len);
+    meta.data = p;
+    meta.len = rec->meta_len;
+
+    varies = !ngx_http_llm_cache_vary_same(ctx->items->request, meta);
+
+    ngx_free(p);
+
+    return varies;
 }
 
 

@@ -74,6 +74,8 @@ ngx_http_llm_cache_reply_create(ngx_http_request_t *r,
         return NULL;
     }
 
+    reply->record.varies = ctx->varies;
+
     return reply;
 }
 

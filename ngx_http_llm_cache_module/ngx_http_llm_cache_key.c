@@ -11,13 +11,17 @@ static ngx_int_t ngx_http_llm_cache_choose_variant(
     u_char *digest);
 static ngx_int_t ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, ngx_uint_t scope_kind, u_char *digest);
-static void ngx_http_llm_cache_key_headers(ngx_http_request_t *r,
-    ngx_str_t *names, llm_key_t *key);
+static ngx_uint_t ngx_http_llm_cache_is_named(ngx_str_t *name,
+    ngx_str_t *names);
 static void ngx_http_llm_cache_key_args(llm_str_t args, llm_key_t *key);
+static ngx_int_t ngx_http_llm_cache_key_certificate(ngx_http_request_t *r,
+    llm_key_t *key);
 static void ngx_http_llm_cache_split_uri(ngx_http_request_t *r,
     llm_str_t *path, llm_str_t *args);
 static ngx_int_t ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_t *key);
+static void ngx_http_llm_cache_key_host(ngx_http_request_t *r,
+    llm_key_t *key);
 static ngx_int_t ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx, llm_key_part_e part, const u_char *body,
     llm_key_t *key);
@@ -32,6 +36,17 @@ static ngx_str_t  ngx_http_llm_cache_credentials[] = {
     ngx_string("x-api-key"),
     ngx_string("api-key"),
     ngx_string("x-goog-api-key"),
+
+    /* Azure's API Management, Kong and APISIX, LiteLLM, Cloudflare's and
+       Portkey's gateways, Helicone */
+
+    ngx_string("ocp-apim-subscription-key"),
+    ngx_string("apikey"),
+    ngx_string("x-litellm-api-key"),
+    ngx_string("cf-aig-authorization"),
+    ngx_string("x-portkey-api-key"),
+    ngx_string("x-portkey-virtual-key"),
+    ngx_string("helicone-auth"),
     ngx_null_string
 };
 
@@ -48,6 +63,30 @@ static ngx_str_t  ngx_http_llm_cache_varying[] = {
     ngx_string("openai-project"),
     ngx_string("openai-beta"),
     ngx_string("origin"),
+
+    /* guardrails and deployments: Bedrock, Azure */
+
+    ngx_string("x-amzn-bedrock-guardrailidentifier"),
+    ngx_string("x-amzn-bedrock-guardrailversion"),
+    ngx_string("x-amzn-bedrock-trace"),
+    ngx_string("x-policy-id"),
+    ngx_string("azureml-model-deployment"),
+    ngx_string("x-ms-model-mesh-model-name"),
+
+    /* whom a gateway asks, and how: Portkey, Helicone */
+
+    ngx_string("x-portkey-provider"),
+    ngx_string("x-portkey-config"),
+    ngx_string("helicone-target-url"),
+    ngx_null_string
+};
+
+
+/* and where nothing is known of the API: its form may depend on these */
+
+static ngx_str_t  ngx_http_llm_cache_negotiating[] = {
+    ngx_string("accept"),
+    ngx_string("x-dashscope-sse"),
     ngx_null_string
 };
 
@@ -300,6 +339,11 @@ ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
                                         key);
         }
 
+        if (ngx_http_llm_cache_key_certificate(r, key) != NGX_OK) {
+            llm_key_free(key);
+            return NGX_ERROR;
+        }
+
     } else {
         llm_key_add(key, LLM_KEY_SCOPE, value.data, value.len);
     }
@@ -308,9 +352,50 @@ ngx_http_llm_cache_key_scope(ngx_http_request_t *r,
 }
 
 
-/* adds the headers of these names, each as often as it was sent */
+/* the client's certificate, where it has shown one */
 
-static void
+static ngx_int_t
+ngx_http_llm_cache_key_certificate(ngx_http_request_t *r, llm_key_t *key)
+{
+#if (NGX_HTTP_SSL)
+
+    X509          *certificate;
+    u_char         digest[EVP_MAX_MD_SIZE];
+    unsigned       n;
+    ngx_int_t      rc;
+
+    static const u_char  name[] = "?certificate";
+
+    if (r->connection->ssl == NULL) {
+        return NGX_OK;
+    }
+
+    certificate = SSL_get_peer_certificate(r->connection->ssl->connection);
+    if (certificate == NULL) {
+        return NGX_OK;
+    }
+
+    rc = NGX_ERROR;
+
+    if (X509_digest(certificate, EVP_sha256(), digest, &n) == 1) {
+        llm_key_add(key, LLM_KEY_HEADER, name, sizeof(name) - 1);
+        llm_key_add(key, LLM_KEY_HEADER, digest, n);
+        rc = NGX_OK;
+    }
+
+    X509_free(certificate);
+
+    return rc;
+
+#else
+
+    return NGX_OK;
+
+#endif
+}
+
+
+void
 ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
     llm_key_t *key)
 {
@@ -339,6 +424,49 @@ ngx_http_llm_cache_key_headers(ngx_http_request_t *r, ngx_str_t *names,
             llm_key_add(key, LLM_KEY_HEADER, h->value.data, h->value.len);
         }
     }
+}
+
+
+/* whose answers a credential gets is a matter of the scope */
+
+ngx_uint_t
+ngx_http_llm_cache_key_counts(ngx_http_llm_cache_ctx_t *ctx, ngx_str_t *name)
+{
+    static ngx_str_t  encoding[] = {
+        ngx_string("accept-encoding"),
+        ngx_null_string
+    };
+
+    if (ngx_http_llm_cache_is_named(name, encoding)
+        || ngx_http_llm_cache_is_named(name, ngx_http_llm_cache_credentials))
+    {
+        return 1;
+    }
+
+    if (ctx->conf->key) {
+        return 0;
+    }
+
+    return ngx_http_llm_cache_is_named(name, ngx_http_llm_cache_varying)
+           || (ctx->route.dialect->id == LLM_DIALECT_JSON
+               && ngx_http_llm_cache_is_named(name,
+                                              ngx_http_llm_cache_negotiating));
+}
+
+
+static ngx_uint_t
+ngx_http_llm_cache_is_named(ngx_str_t *name, ngx_str_t *names)
+{
+    for ( /* void */ ; names->len; names++) {
+
+        if (names->len == name->len
+            && ngx_strncasecmp(names->data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -396,7 +524,40 @@ ngx_http_llm_cache_key_namespace(ngx_http_request_t *r,
     llm_key_add(key, LLM_KEY_CLIENT_NAMESPACE, ctx->client_ns.data,
                 ctx->client_ns.len);
 
+    if (kind == 'd') {
+        ngx_http_llm_cache_key_host(r, key);
+    }
+
     return NGX_OK;
+}
+
+
+/*
+ * One server may have many names, and an upstream for each.  A request line
+ * may name another host than the header, and either may go upstream.
+ */
+
+static void
+ngx_http_llm_cache_key_host(ngx_http_request_t *r, llm_key_t *key)
+{
+    ngx_str_t  *host, *server;
+
+    server = &r->headers_in.server;
+
+    llm_key_add(key, LLM_KEY_HOST, server->data, server->len);
+
+    if (r->headers_in.host == NULL) {
+        return;
+    }
+
+    host = &r->headers_in.host->value;
+
+    if (host->len < server->len
+        || ngx_strncasecmp(host->data, server->data, server->len) != 0
+        || (host->len > server->len && host->data[server->len] != ':'))
+    {
+        llm_key_add(key, LLM_KEY_HOST, host->data, host->len);
+    }
 }
 
 
@@ -431,6 +592,11 @@ ngx_http_llm_cache_key_request(ngx_http_request_t *r,
     if (rc == NGX_OK) {
         llm_key_add(key, LLM_KEY_URI, buf.data, buf.len);
         ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_varying, key);
+
+        if (ctx->route.dialect->id == LLM_DIALECT_JSON) {
+            ngx_http_llm_cache_key_headers(r, ngx_http_llm_cache_negotiating,
+                                           key);
+        }
 
         if (body) {
             llm_key_add(key, part, body, LLM_KEY_LEN);

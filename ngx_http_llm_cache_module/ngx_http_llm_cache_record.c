@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_vary.h"
 
 
 /* longer answers to one input are not put together with others */
@@ -144,6 +145,7 @@ ngx_http_llm_cache_begin_head(ngx_http_request_t *r,
     rec->form = (uint8_t) ctx->form;
     rec->ask = ctx->ask.form;
     rec->dialect = (uint8_t) ctx->route.dialect->id;
+    rec->varies = ctx->varies;
 
     ngx_http_llm_cache_tag(ctx);
     rec->tags = ctx->tags;
@@ -217,7 +219,9 @@ ngx_http_llm_cache_write_meta(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ngx_http_llm_cache_semantic_save(ctx, meta) != NGX_OK) {
+    if (ngx_http_llm_cache_vary_save(r, ctx, meta) != NGX_OK
+        || ngx_http_llm_cache_semantic_save(ctx, meta) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

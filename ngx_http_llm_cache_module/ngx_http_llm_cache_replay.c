@@ -1,4 +1,5 @@
 #include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_vary.h"
 
 
 static ngx_int_t ngx_http_llm_cache_set_headers(ngx_http_request_t *r,
@@ -61,6 +62,13 @@ ngx_http_llm_cache_read_meta(ngx_http_request_t *r,
 
     ngx_http_llm_cache_zone_read(ctx->hold.node, LLM_RECORD_HEAD,
                                  ctx->meta.data, ctx->meta.len);
+
+    if (rec->varies
+        && !ngx_http_llm_cache_vary_same(r,
+                                         ngx_http_llm_cache_view(&ctx->meta)))
+    {
+        return NGX_DECLINED;
+    }
 
     ctx->form = rec->form;
     ctx->age = ngx_max(ngx_time() - (time_t) rec->created, 0);

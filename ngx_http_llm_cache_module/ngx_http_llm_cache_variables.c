@@ -44,6 +44,10 @@ static ngx_int_t ngx_http_llm_cache_redis_state_word(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_http_llm_cache_loc_conf_t *conf);
 static ngx_int_t ngx_http_llm_cache_redis_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v);
+static ngx_int_t ngx_http_llm_cache_set_text(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, llm_str_t text);
+static ngx_int_t ngx_http_llm_cache_set_copy(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, const u_char *data, size_t len);
 static ngx_int_t ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_llm_cache_key_value(ngx_http_request_t *r,
@@ -218,8 +222,8 @@ ngx_http_llm_cache_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_LLM_CACHE_VAR_MODEL:
-        value = ngx_http_llm_cache_view(&ctx->model);
-        break;
+        return ngx_http_llm_cache_set_text(r, v,
+                                        ngx_http_llm_cache_view(&ctx->model));
 
     case NGX_HTTP_LLM_CACHE_VAR_DIALECT:
         value = ctx->route.dialect->name;
@@ -525,11 +529,11 @@ static ngx_int_t
 ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_int_t                  rc;
     ngx_str_t                  name;
     json_t                    *field;
     llm_buf_t                  buf;
     llm_str_t                  value;
-    u_char                    *p;
     ngx_http_llm_cache_ctx_t  *ctx;
 
     ctx = ngx_http_llm_cache_get_ctx(r->main);
@@ -552,36 +556,77 @@ ngx_http_llm_cache_request_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_memzero(&buf, sizeof(llm_buf_t));
-
     if (json_is_string(field)) {
         value.data = (u_char *) json_string_value(field);
         value.len = json_string_length(field);
 
-    } else if (llm_json_canon(field, &buf) == 0) {
-        value.data = buf.data;
-        value.len = buf.len;
-
-    } else {
-        llm_buf_free(&buf);
-        return NGX_ERROR;
+        return ngx_http_llm_cache_set_text(r, v, value);
     }
 
-    /* the document may be gone before the value is */
+    ngx_memzero(&buf, sizeof(llm_buf_t));
 
-    p = ngx_pnalloc(r->pool, value.len);
-
-    if (p) {
-        ngx_memcpy(p, value.data, value.len);
-    }
+    rc = llm_json_canon(field, &buf) == 0
+         ? ngx_http_llm_cache_set_copy(r, v, buf.data, buf.len) : NGX_ERROR;
 
     llm_buf_free(&buf);
 
-    if (p == NULL) {
-        return NGX_ERROR;
+    return rc;
+}
+
+
+/*
+ * A client's string as it is, but for one that could end a line where the
+ * value goes into a header: that is told as JSON, and so is one that begins as
+ * such a JSON string does, so that no two strings are told alike.
+ */
+
+static ngx_int_t
+ngx_http_llm_cache_set_text(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, llm_str_t text)
+{
+    size_t      i;
+    ngx_int_t   rc;
+    llm_buf_t   buf;
+
+    for (i = 0; i < text.len && text.data[i] >= 0x20; i++) { /* void */ }
+
+    if (i == text.len && (i == 0 || text.data[0] != '"')) {
+        return ngx_http_llm_cache_set_copy(r, v, text.data, text.len);
+    }
+
+    ngx_memzero(&buf, sizeof(llm_buf_t));
+
+    rc = llm_json_canon_string((char *) text.data, text.len, &buf) == 0
+         ? ngx_http_llm_cache_set_copy(r, v, buf.data, buf.len) : NGX_ERROR;
+
+    llm_buf_free(&buf);
+
+    return rc;
+}
+
+
+/* the document may be gone before the value is */
+
+static ngx_int_t
+ngx_http_llm_cache_set_copy(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, const u_char *data, size_t len)
+{
+    u_char     *p;
+    llm_str_t   value;
+
+    p = NULL;
+
+    if (len) {
+        p = ngx_pnalloc(r->pool, len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(p, data, len);
     }
 
     value.data = p;
+    value.len = len;
 
     return ngx_http_llm_cache_set_value(r, v, value);
 }

@@ -94,6 +94,23 @@ same('streams with and without usage asked for',
     map { [chat('usage', stream => json_true, @$_)] }
     [stream_options => { include_usage => json_false }], []);
 
+# a "stream" that only some providers take for true has answers of its own
+
+for my $odd ('1', '"true"', '"yes"', '1.0') {
+    my $body = $plain =~ s/\{"model"/{"stream":$odd,"model"/r;
+
+    $space++;
+
+    my ($first, $json, $again) = map { $nginx->post(chat_uri(), $_,
+        space => $space) } $body, $plain, $body;
+
+    is_miss($first, "stream: $odd");
+    is_miss($json, "no stream after stream: $odd");
+    like($json->header('Content-Type'), qr/json/,
+        "no stream after stream: $odd: JSON");
+    is_hit($again, $first, "stream: $odd again");
+}
+
 # requests that differ
 
 my %other = (
@@ -164,7 +181,7 @@ different('nested for flat', ['{"model":"m","a":{"b":1}}'],
 different('a body that spells another', ['{"model":"m","a":"{\"b\":1}"}'],
     ['{"model":"m","a":{"b":1}}']);
 
-# path, query, host of the same server
+# path and query
 
 different('path', [chat('path')],
     [chat('path'), '/openai/v1/chat/completions']);
@@ -179,10 +196,17 @@ different('dialect', ['{"model":"m","prompt":"x"}', '/v1/completions'],
 
 # headers
 
+my $bedrock = '/model/anthropic.claude-3/invoke';
 my %ANSWER_CHANGING = ('anthropic-version' => '/v1/messages',
     'anthropic-beta' => '/v1/messages',
     'openai-organization' => chat_uri(), 'openai-project' => chat_uri(),
-    'openai-beta' => '/v1/responses');
+    'openai-beta' => '/v1/responses', 'x-policy-id' => chat_uri(),
+    'azureml-model-deployment' => chat_uri(),
+    'x-ms-model-mesh-model-name' => chat_uri(),
+    'x-portkey-provider' => chat_uri(), 'x-portkey-config' => chat_uri(),
+    'helicone-target-url' => chat_uri(),
+    map { ("x-amzn-bedrock-$_" => $bedrock) } qw(guardrailidentifier
+        guardrailversion trace));
 
 for my $header (sort keys %ANSWER_CHANGING) {
     my $uri = $ANSWER_CHANGING{$header};
@@ -201,6 +225,22 @@ different('anthropic-beta split otherwise', map { [chat('beta'),
 same($_, [chat($_), undef, { $_ => 'one' }],
     [chat($_), undef, { $_ => 'two' }]) for 'User-Agent',
     'x-stainless-retry-count', 'traceparent', 'Accept', 'Cookie', 'X-Unknown';
+
+# of an API that is not known everything counts
+
+my $unknown = '/v1/query';
+
+different("$_ of an unknown API", map { [{ query => 'x', @$_ }, $unknown] }
+    @{{ user => [[user => 'a'], [user => 'b']],
+        metadata => [[metadata => { tenant => 'a' }],
+            [metadata => { tenant => 'b' }]],
+        stream_options => [[stream_options => {}], []] }->{$_}})
+    for qw(user metadata stream_options);
+same('stream: false of an unknown API', map { [{ query => 'x', @$_ },
+    $unknown] } [stream => json_false], []);
+different("$_ of an unknown API", [{ query => $_ }, $unknown, { $_ => 'a' }],
+    [{ query => $_ }, $unknown, { $_ => 'b' }])
+    for 'Accept', 'X-DashScope-SSE';
 
 # Anthropic's markers, which change no answer
 
@@ -239,6 +279,21 @@ for my $order ([0, 1, 2], [2, 1, 0], [1, 2, 0]) {
     }
 }
 
+# which of two counts, the provider decides
+
+my $array = '[{"candidates":[{"content":{"parts":[{"text":"x"}]},'
+    . '"finishReason":"STOP","index":0}]}]';
+
+$space++;
+
+for my $query ('alt=sse&alt=json', 'alt=json&alt=sse', 'alt=sse') {
+    my $answer = $nginx->post("/v1beta/models/g:streamGenerateContent?$query",
+        { contents => [] }, space => $space, $query =~ /json/ ? (mock => {
+            type => 'application/json', body => $array }) : ());
+
+    is_miss($answer, $query);
+}
+
 # the operator's own list
 
 my $ignoring = nginx(location => 'llm_cache on; llm_cache_namespace ignoring;'
@@ -270,5 +325,16 @@ ignoring('ignored in every element', 'HIT',
     { messages => [map { { role => 'user', content => $_, name => 'b' } }
         'x', 'y'] });
 ignoring('the built-in list stays', 'HIT', { user => 'a' }, { user => 'b' });
+
+# "stream" does not count where the operator names what does, but the form of
+# an answer does
+
+my $named = nginx(location => 'llm_cache on;'
+    . 'llm_cache_key "$llm_request_messages";');
+my @named = map { $named->post(chat_uri(), chat('named', @$_)) } [stream => 1],
+    [];
+
+is_deeply([map { $_->header('Content-Type') =~ /(json|event)/ } @named],
+    ['event', 'json'], 'llm_cache_key: JSON for who asks for no stream');
 
 finish();

@@ -73,7 +73,11 @@ sub together {
 
 # credentials
 
-for my $header ('Authorization', 'x-api-key', 'api-key', 'x-goog-api-key') {
+for my $header ('Authorization', 'x-api-key', 'api-key', 'x-goog-api-key',
+    'Ocp-Apim-Subscription-Key', 'apikey', 'x-litellm-api-key',
+    'cf-aig-authorization', 'x-portkey-api-key', 'x-portkey-virtual-key',
+    'Helicone-Auth')
+{
     apart($header, map { { @NONE, $header => $_ } } 'secret-1', 'secret-2');
     apart("$header or none", { @NONE, $header => 'secret' }, { @NONE });
     apart("$header, a longer one", map { { @NONE, $header => $_ } } 'secret',
@@ -164,6 +168,42 @@ is_deeply([map { $_->cache } @answers], [qw(MISS MISS HIT)],
 
 is_miss($answers[0], 'one namespace for two servers');
 is_hit($answers[1], $answers[0], 'one namespace for two servers');
+
+# one server of several names, which have upstreams of their own
+
+my $names = nginx(no_location => 1, http => join('', map {
+        "map \$$_->[1] \$by_$_->[0] { default nobody; red.test red;"
+        . ' blue.test blue; }' } ['host', 'host'], ['header', 'http_host']),
+    server => 'server_name *.test; location / { llm_cache on;'
+        . 'proxy_set_header X-Tenant "$by_host $by_header";'
+        . 'proxy_set_header Connection ""; proxy_pass http://llm; }'
+        . 'location /one/ { llm_cache on; llm_cache_namespace one;'
+        . 'proxy_pass http://llm; }');
+
+my $named_host = sub {
+    my ($host, %option) = @_;
+
+    my $uri = ($option{at} // '') . chat_uri();
+
+    return $names->post($option{line} ? "http://$option{line}$uri" : $uri,
+        chat('names'), headers => { 'Host' => $host });
+};
+
+my @tenants = map { $named_host->($_) } qw(red.test blue.test red.test
+    BLUE.test red.test:80);
+
+is_deeply([map { $_->cache } @tenants], [qw(MISS MISS HIT HIT HIT)],
+    'names of one server do not share');
+isnt($tenants[1]->body, $tenants[0]->body, 'an answer for each name');
+
+@tenants = map { $named_host->(@$_) } ['red.test', line => 'blue.test'],
+    ['blue.test', line => 'red.test'], ['blue.test', line => 'blue.test'];
+
+is_deeply([map { $_->cache } @tenants], [qw(MISS MISS HIT)],
+    'a request line that names another host than the header');
+
+is_deeply([map { $named_host->($_, at => '/one')->cache } qw(red.test
+    blue.test)], [qw(MISS HIT)], 'names share a namespace that is given');
 
 my $locations = nginx(no_location => 1, server => <<'END');
     location /a/ {

@@ -12,7 +12,9 @@ use LLMTest;
 mock();
 
 my $nginx = nginx(location => 'llm_cache on;',
-    http => 'llm_cache_zone zone=one:4m max_entry=64k;');
+    http => 'llm_cache_zone zone=one:4m max_entry=64k;',
+    server => 'location /hidden/ { llm_cache on; proxy_pass http://llm/;'
+        . 'proxy_hide_header Cache-Control; }');
 my $serial = 0;
 
 sub request_to {
@@ -124,6 +126,22 @@ stored('chat', 0, 'null for an error', { body => '{"error":null,"choices":['
     . '{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}' });
 stored('chat', 0, 'less than max_entry', { size => 40_000 });
 
+# a job that is asked after later, of an API that is not known
+
+for my $answer (map({ qq({"id":"j1","status":"$_"}) } qw(queued IN_QUEUE
+    Pending processing in_progress running starting)),
+    '{"task_status":"PROCESSING","id":"j1"}',
+    '{"output":{"task_id":"j1","task_status":"PENDING"}}')
+{
+    never_stored('other JSON', 0, $answer, 'incomplete', { body => $answer });
+}
+
+never_stored('other JSON', 0, "status $_", 'error',
+    { body => qq({"status":"$_","message":"no"}) }) for qw(error Failed fail);
+stored('other JSON', 0, $_, { body => $_ }) for '{"status":"ok","x":1}',
+    '{"status":200}', '{"status":"succeeded"}', '{"x":{"status":"queued"}}',
+    '{"output":"queued","status":null}', '{"output":["queued"]}';
+
 # what a provider says about caching
 
 for my $stream (0, 1) {
@@ -139,6 +157,11 @@ for my $stream (0, 1) {
     never_stored('chat', $stream, 'no-store in a second header',
         'upstream_no_store', { headers => [['cache-control', 'no-cache'],
             ['Cache-Control', 'no-store']] });
+    is_not_cached($nginx, "$_ that is hidden from the client, $stream",
+        '/hidden' . chat_uri(), chat("hidden $_",
+            stream => $stream ? json_true : json_false),
+        mock => { headers => [['Cache-Control', $_]] })
+        for 'no-store', 'private';
     stored('chat', $stream, "Cache-Control: $_",
         { headers => [['Cache-Control', $_]] }) for 'no-cache',
         'max-age=0', 'no-cache, must-revalidate', 'public', 'x-no-store',

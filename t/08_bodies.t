@@ -207,7 +207,9 @@ too_large('over 1k, chunked', '/small' . chat_uri(), large(1025, 'k'),
 # content types and codings
 
 for my $type ('application/json; charset=utf-8', 'Application/JSON',
-    'application/json;charset=UTF-8')
+    'application/json;charset=UTF-8', 'application/json; charset="utf-8"',
+    'application/json; v=1; charset=utf-8 ; q="utf-16"',
+    'application/json; charset=utf8')
 {
     is_cached($nginx, $type, chat_uri(), chat($type),
         headers => { 'Content-Type' => $type });
@@ -215,7 +217,9 @@ for my $type ('application/json; charset=utf-8', 'Application/JSON',
 
 for my $type ('text/plain', 'multipart/form-data; boundary=x',
     'application/x-www-form-urlencoded', 'application/jsonl',
-    'audio/wav')
+    'audio/wav', 'application/json; charset=utf-16',
+    'application/json; v=1;Charset=ISO-8859-1', 'application/json; charset=',
+    'application/json; charset="utf-7"', 'application/json; charset=utf-88')
 {
     my $response = arrived($type, chat_uri(), to_json(chat($type)),
         headers => { 'Content-Type' => $type });

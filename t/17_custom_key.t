@@ -58,6 +58,14 @@ END
         add_header X-Dialect "$llm_cache_dialect" always;
         proxy_pass http://llm;
     }
+    location /lines/ {
+        llm_cache on;
+        llm_cache_key "$llm_cache_model $llm_request_prompt";
+        add_header X-Asked "$llm_request_model $llm_cache_model";
+        proxy_set_header X-Asked "$llm_request_model $llm_cache_model";
+        proxy_set_header Connection "";
+        proxy_pass http://llm;
+    }
     location /plain/ {
         add_header X-Model "$llm_request_model" always;
         add_header X-Status "[$llm_cache_status]" always;
@@ -138,6 +146,36 @@ my @empty = map { ask('/header', 'no key') } 1, 2;
 
 is_bypass($empty[1], 'an empty key');
 is($nginx->logged($empty[1])->{reason}, 'key', 'an empty key: reason');
+
+# no string of a client's ends a line, in either direction
+
+for my $model ("m\r\nX-Evil: 1", "m\nX-Evil: 1", "m\r\n\r\nX-Evil: 1",
+    "m\0")
+{
+    my $answer = ask('/lines', 'lines', model => $model);
+    my $told = join ' ', (to_json([$model]) =~ /^\[(.*)\]$/)[0, 0];
+
+    is($answer->status, 200, 'a model with a line end');
+    is($answer->header('X-Asked'), $told, 'it is told as JSON');
+    is($answer->header('X-Evil'), undef, 'it makes no header');
+
+    my %sent = map { lc $_->[0] => $_->[1] }
+        @{$mock->last_request->{headers}};
+
+    is($sent{'x-asked'}, $told, 'it is sent as JSON');
+    is($sent{'x-evil'}, undef, 'it makes no header upstream');
+}
+
+my $deployment = $nginx->post('/lines/openai/deployments/a%0d%0aX-Evil:%201'
+    . '/chat/completions', { messages => [] });
+
+is($deployment->header('X-Evil'), undef, 'nor does one in the path');
+like($deployment->header('X-Asked'), qr/^"a\\r\\nX-Evil: 1"$/,
+    'which is told as JSON');
+
+is_deeply([map { ask('/lines', 'apart', prompt => $_)->cache } "a\nb",
+    'a\\nb', '"a\\nb"', "a\nb"], [qw(MISS MISS MISS HIT)],
+    'and no two strings are told alike');
 
 # the derived key and the custom one do not meet
 

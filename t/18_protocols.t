@@ -185,7 +185,8 @@ sub curl_to {
     my @command = ('curl', '-s', '-k', $protocol, '-m', '20',
         '-D', "$directory/head", '-o', "$directory/body", '-w',
         '%{http_version} %{http_code}', '-H',
-        'Content-Type: application/json', '-H', 'Expect:',
+        'Content-Type: application/json', '-H', 'Expect:', '-H',
+        'Host: localhost',
         (@more ? @more : ('--data-binary', "\@$directory/request")),
         "$url$uri");
 
@@ -314,5 +315,37 @@ for my $protocol ('--http1.1', '--http2') {
             "TLS, $protocol, $size bytes: the same bytes");
     }
 }
+
+# who shows a certificate is known by it
+
+for my $name ('red', 'blue') {
+    system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256"
+        . " -nodes -subj /CN=$name -days 2 -keyout $directory/$name.key"
+        . " -out $directory/$name.pem 2>/dev/null") == 0
+        or die "openssl could not make a certificate\n";
+}
+
+my $mutual = nginx(listen => 'ssl http2', location => 'llm_cache on;',
+    server => "ssl_certificate $directory/cert.pem;"
+    . "ssl_certificate_key $directory/key.pem;"
+    . 'ssl_verify_client optional_no_ca;');
+
+sub certified {
+    my ($protocol, $name) = @_;
+
+    return curl_to('https://127.0.0.1:' . $mutual->port, $protocol,
+        to_json(chat('certified')), chat_uri(), '--data-binary',
+        "\@$directory/request", $name ? ('--cert', "$directory/$name.pem",
+        '--key', "$directory/$name.key") : ());
+}
+
+my @certified = map { certified(@$_) } ['--http1.1', 'red'],
+    ['--http1.1', 'blue'], ['--http1.1'], ['--http2', 'red'],
+    ['--http2', 'blue'], ['--http2'];
+
+is_deeply([map { $_->{head}{'x-llm-cache'} } @certified],
+    [qw(MISS MISS MISS HIT HIT HIT)], "clients' certificates are credentials");
+is($certified[$_ + 3]{body}, $certified[$_]{body},
+    "clients' certificates: the same bytes") for 0 .. 2;
 
 finish();
