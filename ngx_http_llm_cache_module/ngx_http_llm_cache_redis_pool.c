@@ -445,18 +445,12 @@ ngx_http_llm_cache_redis_probed(ngx_http_llm_cache_redis_cmd_t *cmd,
          || (llm_reply_is(reply, LLM_RESP_ERROR) && reply->str.len >= 6
              && ngx_memcmp(reply->str.data, "NOPERM", 6) == 0);
 
+    llm_reply_free(reply);
+
     if (!ok) {
-        /* without a reply the connection's end was told */
-
-        if (reply) {
-            ngx_http_llm_cache_redis_probe_later(server);
-        }
-
-        llm_reply_free(reply);
+        ngx_http_llm_cache_redis_probe_later(server);
         return;
     }
-
-    llm_reply_free(reply);
 
     server->open = 0;
     server->failures = 0;
