@@ -47,6 +47,17 @@ ok($replica->wait_for(sub {
 }), 'replicated');
 
 
+# a sentinel that does not know that master
+
+my $stranger = LLMTest::Redis->new(sentinel => 1, conf =>
+    'sentinel monitor others 127.0.0.1 ' . $master->port . ' 1');
+my $other = machine('redis+sentinel://127.0.0.1:' . $stranger->port
+    . ',127.0.0.1:' . $sentinels[0]->port . '/answers');
+
+settle($other);
+is_hit($other->post(@request), $first, 'another sentinel is asked');
+
+
 # the master is killed
 
 $master->stop('KILL');
