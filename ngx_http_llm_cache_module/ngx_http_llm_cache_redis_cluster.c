@@ -155,20 +155,18 @@ ngx_http_llm_cache_redis_called(ngx_http_llm_cache_redis_cmd_t *cmd,
         }
     }
 
-    if (call->handler == NULL) {
-        llm_reply_free(reply);
-        return;
-    }
-
     if (llm_reply_is(reply, LLM_RESP_ERROR)
         && call->redis->url.kind == LLM_REDIS_CLUSTER
         && ngx_http_llm_cache_redis_follow_move(call, reply) == NGX_OK)
     {
         llm_reply_free(reply);
-        return;
-    }
 
-    call->handler(call->data, reply);
+    } else if (call->handler) {
+        call->handler(call->data, reply);
+
+    } else {
+        llm_reply_free(reply);
+    }
 }
 
 
