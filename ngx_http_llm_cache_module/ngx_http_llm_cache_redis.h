@@ -209,6 +209,8 @@ struct ngx_http_llm_cache_redis_s {
     ngx_uint_t                        asked;     /* sentinels in a row */
     ngx_queue_t                       batches;
     unsigned                          refreshing:1;
+    unsigned                          refused:1; /* look-ups: it was said */
+    unsigned                          ended:1;   /* the process exits */
 };
 
 
@@ -383,6 +385,9 @@ ngx_http_llm_cache_redis_batch_t *ngx_http_llm_cache_redis_get(
     ngx_http_llm_cache_redis_t *redis, ngx_uint_t n, const u_char *keys,
     void (*handler)(ngx_http_llm_cache_redis_batch_t *batch), void *data);
 void ngx_http_llm_cache_redis_cancel(ngx_http_llm_cache_redis_batch_t *batch);
+
+/* whether an error tells of a value of another type, which is no record */
+ngx_uint_t ngx_http_llm_cache_redis_foreign(llm_reply_t *reply);
 
 /* the prefix and the key; the buffer has room for them */
 #define NGX_HTTP_LLM_CACHE_REDIS_PREFIX  128

@@ -174,6 +174,22 @@ is_miss($a->post(@torn), 'a value of another type');
 pause(0.2);
 
 
+# values of a machine whose zone takes larger ones: misses, and no more
+
+my ($large, $small) = map { machine($redis->url,
+    http => "llm_cache_zone zone=z:16m max_entry=$_;") } '4m', '64k';
+
+settle($_) for $large, $small;
+
+my @large = (chat_uri(), chat('Large'), mock => { size => 2_000_000 });
+my $size = $large->post(@large);
+
+ok(stored($redis, 'llm:' . $size->header('X-LLM-Cache-Key')), 'stored');
+is(calls(sub { is_miss($small->post(@large), "too large, $_") for 1 .. 5 }),
+    5, 'what is too large for this machine is fetched');
+is(counter($small, $_), 0, "too large: $_") for qw(failures damaged errors);
+
+
 # slow, garbled and cut replies
 
 my $proxy = LLMTest::RedisProxy->new($redis->port);

@@ -13,8 +13,8 @@ use LLMTest::Redis;
 
 my $mock = mock();
 
-# a cluster of one node that closes the connection of the first GET, and then
-# takes its time to answer AUTH; what came meanwhile is written to a file
+# a cluster of one node that closes the connection of the first look-up, and
+# then takes its time to answer AUTH; what came meanwhile is written to a file
 
 sub node {
     my ($file) = @_;
@@ -41,7 +41,7 @@ sub node {
         CLIENT => ":7\r\n",
         'CLIENT TRACKING' => "+OK\r\n",
         SUBSCRIBE => "*3\r\n\$9\r\nsubscribe\r\n\$1\r\nx\r\n:1\r\n",
-        PING => "+PONG\r\n", GET => "\$-1\r\n", PTTL => ":-2\r\n",
+        PING => "+PONG\r\n", PTTL => ":-2\r\n",
         GETRANGE => "\$0\r\n\r\n", SET => "+OK\r\n");
 
     while (getppid() == $parent) {
@@ -67,7 +67,7 @@ sub node {
                 my @words = $2 =~ /\$\d+\r\n([^\r]*)\r\n/g;
                 my $name = uc $words[0];
 
-                if ($name eq 'GET' && !$closed++) {
+                if ($name eq 'GETRANGE' && !$closed++) {
                     $select->remove($socket);
                     close $socket;
                     last;
