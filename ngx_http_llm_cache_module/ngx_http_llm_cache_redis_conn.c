@@ -73,12 +73,6 @@ ngx_http_llm_cache_redis_connect(ngx_http_llm_cache_redis_conn_t *conn)
 
     conn->state = NGX_HTTP_LLM_CACHE_REDIS_CONNECTING;
 
-    /* a server that is known to be down is not worth a line for each try */
-
-    conn->log.log_level = conn->quiet
-                          ? ngx_min(ngx_cycle->log->log_level, NGX_LOG_ALERT)
-                          : ngx_cycle->log->log_level;
-
     ngx_memzero(&conn->peer, sizeof(ngx_peer_connection_t));
 
     conn->peer.sockaddr = conn->addr.sockaddr;
@@ -952,8 +946,16 @@ ngx_http_llm_cache_redis_timer_handler(ngx_event_t *ev)
         }
     }
 
-    ngx_log_error(NGX_LOG_WARN, &conn->log, NGX_ETIMEDOUT,
-                  "llm cache: %V does not answer in time", &conn->addr.name);
+    if (conn->state == NGX_HTTP_LLM_CACHE_REDIS_LOCATING) {
+        ngx_log_error(NGX_LOG_WARN, &conn->log, NGX_ETIMEDOUT,
+                      "llm cache: \"%V\" is not resolved in time",
+                      &conn->host);
+
+    } else {
+        ngx_log_error(NGX_LOG_WARN, &conn->log, NGX_ETIMEDOUT,
+                      "llm cache: %V does not answer in time",
+                      &conn->addr.name);
+    }
 
     ngx_http_llm_cache_redis_close(conn, 1);
 }

@@ -21,6 +21,8 @@ static void ngx_http_llm_cache_redis_closed(
     ngx_http_llm_cache_redis_conn_t *conn, ngx_uint_t failed);
 static void ngx_http_llm_cache_redis_break(
     ngx_http_llm_cache_redis_server_t *server);
+static ngx_str_t *ngx_http_llm_cache_redis_place(
+    ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_probe_later(
     ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_probe_handler(ngx_event_t *ev);
@@ -382,13 +384,28 @@ ngx_http_llm_cache_redis_break(ngx_http_llm_cache_redis_server_t *server)
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "llm cache: Redis at %V is left alone until it answers",
-                  &server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].addr.name);
+                  ngx_http_llm_cache_redis_place(server));
 
     for (i = 0; i < NGX_HTTP_LLM_CACHE_REDIS_CONNS; i++) {
         ngx_http_llm_cache_redis_close(&server->conns[i], 0);
     }
 
     ngx_http_llm_cache_redis_probe_later(server);
+}
+
+
+/* its address, or where that was never known what names it in the URL */
+
+static ngx_str_t *
+ngx_http_llm_cache_redis_place(ngx_http_llm_cache_redis_server_t *server)
+{
+    ngx_str_t  *name;
+
+    name = &server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].addr.name;
+
+    return name->len ? name
+                     : server->host.len ? &server->host
+                                        : &server->redis->name;
 }
 
 
@@ -457,7 +474,7 @@ ngx_http_llm_cache_redis_probed(ngx_http_llm_cache_redis_cmd_t *cmd,
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "llm cache: Redis at %V answers again",
-                  &server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].addr.name);
+                  ngx_http_llm_cache_redis_place(server));
 
     if (server->master) {
         ngx_http_llm_cache_redis_track(server);

@@ -216,6 +216,27 @@ my $nameless = machine('redis://redis.test', quick => 1,
 
 all_well($nameless, 'no names');
 opens($nameless, 'no names');
+like($nameless->error_log, qr/"redis\.test" is not resolved in time/,
+    'no names: the log says so');
+like($nameless->error_log, qr/Redis at redis\.test is left alone/,
+    'no names: and which Redis it is');
+
+# from now on it is tried, without a line each time
+
+my $lines = sub { scalar(() = $nameless->error_log =~ /not resolved in/g) };
+my $tried = sub {
+    my $before = counter($nameless, 'failures');
+
+    return $nameless->wait_until(sub {
+        counter($nameless, 'failures') > $before + 1 });
+};
+
+ok($tried->(), 'no names: it is tried again');
+
+my $said = $lines->();
+
+ok($tried->(), 'no names: and again');
+is($lines->(), $said, 'no names: which the log does not tell');
 
 
 # a worker is killed; what it knew is verified anew
