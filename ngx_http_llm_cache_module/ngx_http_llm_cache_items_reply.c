@@ -354,7 +354,7 @@ ngx_http_llm_cache_reply_store_one(ngx_http_llm_cache_reply_t *reply,
 
     if (reply->redis) {
         ngx_http_llm_cache_redis_store_later(reply->redis, reply->zone,
-                                             rec.key, reply->stale);
+                                             rec.key, reply->stale, 0);
     }
 
     return NGX_OK;

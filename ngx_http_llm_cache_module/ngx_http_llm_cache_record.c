@@ -559,11 +559,12 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     }
 
     if (ctx->conf->redis) {
+        /* the lease ends when who waits for it finds the answer */
+
         ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
                                     ctx->conf->zone, ctx->key,
-                                    ngx_http_llm_cache_stale_time(ctx->conf));
-
-        /* who waits looks for the answer until the lease ends */
+                                    ngx_http_llm_cache_stale_time(ctx->conf),
+                                             ctx->leased);
         ctx->leased = 0;
     }
 

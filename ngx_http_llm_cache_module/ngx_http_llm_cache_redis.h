@@ -40,6 +40,9 @@
 #define NGX_HTTP_LLM_CACHE_REDIS_COMMANDS  4096
 #define NGX_HTTP_LLM_CACHE_REDIS_BYTES     (16 * 1024 * 1024)
 
+/* ms between two looks for the answer of who has the lease */
+#define NGX_HTTP_LLM_CACHE_REDIS_STEP      100
+
 /* stores, and what nobody waits for, may take so many times as long */
 #define NGX_HTTP_LLM_CACHE_REDIS_PATIENCE  10
 
@@ -404,15 +407,21 @@ llm_str_t ngx_http_llm_cache_redis_lease_key(
 
 /* ngx_http_llm_cache_redis_store.c */
 
-/* stores the key's record in Redis, some rounds of the event loop later */
+/* stores the key's record in Redis, some rounds of the event loop later, and
+   then ends the key's lease where that is this machine's */
 void ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
-    ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale);
+    ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale,
+    ngx_uint_t leased);
 void ngx_http_llm_cache_redis_store_exit(void);
 /* whether one more can be noted */
 ngx_uint_t ngx_http_llm_cache_redis_store_room(void);
 /* drops a key there, and has the others drop it */
 void ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
     const u_char *key);
+/* nobody waits for the key's answer any more; where that was stored, whoever
+   did not find it just before looks again first */
+void ngx_http_llm_cache_redis_end_lease(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key, ngx_uint_t stored);
 
 
 /* ngx_http_llm_cache_redis_conf.c */

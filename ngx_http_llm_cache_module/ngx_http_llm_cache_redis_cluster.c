@@ -46,6 +46,10 @@ ngx_http_llm_cache_redis_route(ngx_http_llm_cache_redis_t *redis,
     ngx_uint_t                          index;
     ngx_http_llm_cache_redis_server_t  *server;
 
+    if (redis->ended) {
+        return NULL;
+    }
+
     if (redis->url.kind != LLM_REDIS_CLUSTER) {
         server = redis->servers[0];
 

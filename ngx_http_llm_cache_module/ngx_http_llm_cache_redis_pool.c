@@ -174,6 +174,10 @@ ngx_http_llm_cache_redis_exit(ngx_http_llm_cache_redis_t *redis)
         ngx_http_llm_cache_redis_cancel(batch);
     }
 
+    /* whose command ends now has no other one sent */
+
+    redis->ended = 1;
+
     if (redis->sentinel.redis) {
         ngx_http_llm_cache_redis_close(&redis->sentinel, 0);
     }

@@ -94,6 +94,39 @@ is(calls(sub {
     is_hit($y, $x, 'the one that waited');
 }), 0, 'no further call');
 
+# what is stored ends the lease, so that nobody waits who has no use for it
+
+my @brief = (chat_uri(), chat('A long lease'));
+my ($e, $f) = map { machine($redis->url, param => 'lease=10m') } 1, 2;
+
+settle($_) for $e, $f;
+
+my $brief = $e->post(@brief);
+my $lease = 'llm:' . $brief->header('X-LLM-Cache-Key') . ':lease';
+
+is_miss($brief, 'a long lease');
+ok($redis->wait_for(sub { !$redis->command('EXISTS', $lease) }),
+    'it ends with the answer');
+$redis->command('DEL', 'llm:' . $brief->header('X-LLM-Cache-Key'));
+pause(0.1);
+is_miss($f->post(@brief), 'deleted: nobody is waited for');
+
+# nor where the answer cannot be stored in Redis
+
+$redis->command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+$mock->next({ gate => 'memory' });
+$one = $e->client;
+$one->send($e->request_text(chat_uri(), chat('No memory')));
+ok($mock->wait_for(sub { $mock->waiting('memory') }), 'a call is under way');
+$redis->command('CONFIG', 'SET', 'maxmemory', '1');
+$mock->release('memory');
+$brief = $one->response;
+$lease = 'llm:' . $brief->header('X-LLM-Cache-Key') . ':lease';
+ok($e->wait_until(sub { counter($e, 'store_errors') }), 'it is not stored');
+ok($redis->wait_for(sub { !$redis->command('EXISTS', $lease) }),
+    'the lease ends all the same');
+$redis->command('CONFIG', 'SET', 'maxmemory', '0');
+
 # a failure gives the lease back
 
 my @failing = (chat_uri(), chat('A failure'));
