@@ -566,7 +566,12 @@ ngx_http_llm_cache_redis_store_again(ngx_http_llm_cache_zone_t *zone,
         return;
     }
 
-    if (hold.node->stamp) {
+    /* what Redis may have lost since is not brought back */
+
+    if (hold.node->stamp
+        && (hold.node->epoch == NGX_HTTP_LLM_CACHE_REDIS_OWN
+            || ngx_http_llm_cache_redis_trusts(redis, hold.node->epoch)))
+    {
         ngx_http_llm_cache_redis_store_later(redis, zone, key, 0, 0);
     }
 
