@@ -134,7 +134,8 @@ refused('controls twice the same', ['llm_cache_controls', 'body'],
 refused('llm_cache on with nonsense', ['llm_cache', 'zome=a'],
     location => 'llm_cache on zome=a;');
 refused('llm_cache off with a zone', ['invalid value "zone=one"'],
-    http => 'llm_cache_zone zone=one:1m;', location => 'llm_cache off zone=one;');
+    http => 'llm_cache_zone zone=one:1m;',
+    location => 'llm_cache off zone=one;');
 refused('a zone without a name', ['llm_cache', 'zone='],
     location => 'llm_cache on zone=;');
 refused('an unknown zone', ['llm_cache', 'absent', 'in /v1/'],
