@@ -278,6 +278,10 @@ void ngx_http_llm_cache_redis_start(
     ngx_http_llm_cache_redis_server_t *server,
     ngx_http_llm_cache_redis_conn_t *conn);
 
+/* has a server tried again that was left alone, if nobody does */
+void ngx_http_llm_cache_redis_probe(
+    ngx_http_llm_cache_redis_server_t *server);
+
 /* one word for how this worker gets along with it */
 const char *ngx_http_llm_cache_redis_state(ngx_http_llm_cache_redis_t *redis);
 

@@ -368,6 +368,7 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
 
         if (server->master) {
             ngx_http_llm_cache_redis_track(server);
+            ngx_http_llm_cache_redis_probe(server);
 
         } else {
             ngx_http_llm_cache_redis_untrack(server);
