@@ -286,14 +286,21 @@ ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
         ngx_http_llm_cache_redis_new_password(conn->redis);
     }
 
-    llm_reply_free(reply);
-
     if (!ok) {
+
+        /* another sentinel may know better */
+
+        if (conn->role && llm_reply_is(reply, LLM_RESP_ARRAY)) {
+            ngx_http_llm_cache_redis_close(&conn->redis->sentinel, 1);
+        }
+
         ngx_http_llm_cache_redis_close(conn, 1);
 
     } else if (ngx_queue_empty(&conn->sent)) {
         ngx_http_llm_cache_redis_is_ready(conn);
     }
+
+    llm_reply_free(reply);
 }
 
 
