@@ -141,7 +141,7 @@ llm_redis_number(llm_str_t s, unsigned max, unsigned *n)
 const char *
 llm_redis_url_parse(llm_str_t url, unsigned char *buf, llm_redis_url_t *out)
 {
-    size_t                     i, end;
+    size_t                     i, at, end;
     llm_str_t                  rest;
     const char                *rv;
     const llm_redis_scheme_t  *scheme;
@@ -187,6 +187,11 @@ llm_redis_url_parse(llm_str_t url, unsigned char *buf, llm_redis_url_t *out)
     }
 
     end = llm_redis_find(rest, '/');
+    at = llm_redis_find(rest, '@');
+
+    if (out->kind != LLM_REDIS_SENTINEL && at > end && at != rest.len) {
+        return "has a \"/\" before its \"@\", which is to be written as %2F";
+    }
 
     rv = llm_redis_url_hosts(llm_redis_part(rest, 0, end), out);
     if (rv) {

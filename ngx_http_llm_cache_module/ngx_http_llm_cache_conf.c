@@ -23,6 +23,7 @@
 
 static char *ngx_http_llm_cache_turn_on(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *conf);
+static ngx_str_t *ngx_http_llm_cache_place(ngx_conf_t *cf);
 static void ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
     ngx_http_llm_cache_loc_conf_t *prev,
     ngx_http_llm_cache_loc_conf_t *conf);
@@ -284,10 +285,33 @@ ngx_http_llm_cache_merge_flights(ngx_conf_t *cf,
         && conf->background_update
         && !(conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING))
     {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"llm_cache_background_update\" has no effect "
-                           "without \"llm_cache_use_stale updating\"");
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"llm_cache_background_update\" has no effect without "
+                      "\"llm_cache_use_stale updating\" in %V",
+                      ngx_http_llm_cache_place(cf));
     }
+}
+
+
+/* what is merged, for messages: the line is not known any more */
+
+static ngx_str_t *
+ngx_http_llm_cache_place(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    static ngx_str_t  server = ngx_string("a server without a name");
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->name.len) {
+        return &clcf->name;
+    }
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    return cscf->server_name.len ? &cscf->server_name : &server;
 }
 
 
@@ -350,15 +374,17 @@ ngx_http_llm_cache_find_zone(ngx_conf_t *cf,
         }
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"llm_cache\" names the unknown zone \"%V\", "
-                      "declare it with \"llm_cache_zone\"", &conf->zone_name);
+                      "\"llm_cache\" names the unknown zone \"%V\" in %V, "
+                      "declare it with \"llm_cache_zone\"", &conf->zone_name,
+                      ngx_http_llm_cache_place(cf));
         return NGX_CONF_ERROR;
     }
 
     if (mcf->zones.nelts > 1) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"llm_cache\" must name a zone by \"zone=NAME\" "
-                      "where several are declared");
+                      "\"llm_cache\" must name a zone by \"zone=NAME\" in "
+                      "%V, as several are declared",
+                      ngx_http_llm_cache_place(cf));
         return NGX_CONF_ERROR;
     }
 

@@ -299,9 +299,7 @@ ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     } else if (ngx_strcmp(value[1].data, "observe") == 0) {
         lcf->enable = NGX_HTTP_LLM_CACHE_OBSERVE;
 
-    } else if (ngx_strcmp(value[1].data, "off") == 0
-               && cf->args->nelts == 2)
-    {
+    } else if (ngx_strcmp(value[1].data, "off") == 0) {
         lcf->enable = NGX_HTTP_LLM_CACHE_OFF;
 
     } else {
@@ -310,7 +308,9 @@ ngx_http_llm_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (cf->args->nelts == 3) {
 
-        if (ngx_strncmp(value[2].data, "zone=", 5) != 0 || value[2].len == 5) {
+        if (ngx_strncmp(value[2].data, "zone=", 5) != 0 || value[2].len == 5
+            || lcf->enable == NGX_HTTP_LLM_CACHE_OFF)
+        {
             return ngx_http_llm_cache_invalid(cf, &value[2]);
         }
 

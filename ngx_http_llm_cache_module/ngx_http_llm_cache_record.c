@@ -538,7 +538,8 @@ static llm_reason_e
 ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     llm_answer_info_t *info)
 {
-    ngx_int_t  rc;
+    ngx_int_t   rc;
+    ngx_uint_t  flags;
 
     rc = ngx_http_llm_cache_zone_commit(&ctx->writer, &ctx->record,
                                         llm_evict_weight(info->prompt_tokens,
@@ -563,12 +564,14 @@ ngx_http_llm_cache_store_record(ngx_http_llm_cache_ctx_t *ctx,
     }
 
     if (ctx->conf->redis) {
+        /* the lease ends when who waits for it finds the answer */
+
+        flags = ctx->leased ? NGX_HTTP_LLM_CACHE_REDIS_LEASED : 0;
+
         ngx_http_llm_cache_redis_store_later(ctx->conf->redis,
                                     ctx->conf->zone, ctx->key,
                                     ngx_http_llm_cache_stale_time(ctx->conf),
-                                             0);
-
-        /* who waits looks for the answer until the lease ends */
+                                             flags);
         ctx->leased = 0;
     }
 

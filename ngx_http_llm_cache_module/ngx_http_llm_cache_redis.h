@@ -40,6 +40,9 @@
 #define NGX_HTTP_LLM_CACHE_REDIS_COMMANDS  4096
 #define NGX_HTTP_LLM_CACHE_REDIS_BYTES     (16 * 1024 * 1024)
 
+/* ms between two looks for the answer of who has the lease */
+#define NGX_HTTP_LLM_CACHE_REDIS_STEP      100
+
 /* stores, and what nobody waits for, may take so many times as long */
 #define NGX_HTTP_LLM_CACHE_REDIS_PATIENCE  10
 
@@ -209,6 +212,8 @@ struct ngx_http_llm_cache_redis_s {
     ngx_uint_t                        asked;     /* sentinels in a row */
     ngx_queue_t                       batches;
     unsigned                          refreshing:1;
+    unsigned                          refused:1; /* look-ups: it was said */
+    unsigned                          ended:1;   /* the process exits */
 };
 
 
@@ -272,6 +277,10 @@ ngx_http_llm_cache_redis_server_t *ngx_http_llm_cache_redis_server(
 void ngx_http_llm_cache_redis_start(
     ngx_http_llm_cache_redis_server_t *server,
     ngx_http_llm_cache_redis_conn_t *conn);
+
+/* has a server tried again that was left alone, if nobody does */
+void ngx_http_llm_cache_redis_probe(
+    ngx_http_llm_cache_redis_server_t *server);
 
 /* one word for how this worker gets along with it */
 const char *ngx_http_llm_cache_redis_state(ngx_http_llm_cache_redis_t *redis);
@@ -384,6 +393,9 @@ ngx_http_llm_cache_redis_batch_t *ngx_http_llm_cache_redis_get(
     void (*handler)(ngx_http_llm_cache_redis_batch_t *batch), void *data);
 void ngx_http_llm_cache_redis_cancel(ngx_http_llm_cache_redis_batch_t *batch);
 
+/* whether an error tells of a value of another type, which is no record */
+ngx_uint_t ngx_http_llm_cache_redis_foreign(llm_reply_t *reply);
+
 /* the prefix and the key; the buffer has room for them */
 #define NGX_HTTP_LLM_CACHE_REDIS_PREFIX  128
 #define NGX_HTTP_LLM_CACHE_REDIS_NAME                                         \
@@ -399,17 +411,24 @@ llm_str_t ngx_http_llm_cache_redis_lease_key(
 
 /* ngx_http_llm_cache_redis_store.c */
 
-/* stores the key's record in Redis, some rounds of the event loop later; again:
-   only in place of what is there */
+/* it has the key's lease, which then ends; only in place of what is there */
+#define NGX_HTTP_LLM_CACHE_REDIS_LEASED  0x1
+#define NGX_HTTP_LLM_CACHE_REDIS_AGAIN   0x2
+
+/* stores the key's record in Redis, some rounds of the event loop later */
 void ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale,
-    ngx_uint_t again);
+    ngx_uint_t flags);
 void ngx_http_llm_cache_redis_store_exit(void);
 /* whether one more can be noted */
 ngx_uint_t ngx_http_llm_cache_redis_store_room(void);
 /* drops a key there, and has the others drop it */
 void ngx_http_llm_cache_redis_delete(ngx_http_llm_cache_redis_t *redis,
     const u_char *key);
+/* nobody waits for the key's answer any more; where that was stored, whoever
+   did not find it just before looks again first */
+void ngx_http_llm_cache_redis_end_lease(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key, ngx_uint_t stored);
 
 
 /* ngx_http_llm_cache_redis_conf.c */

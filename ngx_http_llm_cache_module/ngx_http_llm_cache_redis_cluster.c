@@ -46,6 +46,10 @@ ngx_http_llm_cache_redis_route(ngx_http_llm_cache_redis_t *redis,
     ngx_uint_t                          index;
     ngx_http_llm_cache_redis_server_t  *server;
 
+    if (redis->ended) {
+        return NULL;
+    }
+
     if (redis->url.kind != LLM_REDIS_CLUSTER) {
         server = redis->servers[0];
 
@@ -155,20 +159,18 @@ ngx_http_llm_cache_redis_called(ngx_http_llm_cache_redis_cmd_t *cmd,
         }
     }
 
-    if (call->handler == NULL) {
-        llm_reply_free(reply);
-        return;
-    }
-
     if (llm_reply_is(reply, LLM_RESP_ERROR)
         && call->redis->url.kind == LLM_REDIS_CLUSTER
         && ngx_http_llm_cache_redis_follow_move(call, reply) == NGX_OK)
     {
         llm_reply_free(reply);
-        return;
-    }
 
-    call->handler(call->data, reply);
+    } else if (call->handler) {
+        call->handler(call->data, reply);
+
+    } else {
+        llm_reply_free(reply);
+    }
 }
 
 
@@ -366,6 +368,7 @@ ngx_http_llm_cache_redis_read_map(ngx_http_llm_cache_redis_t *redis,
 
         if (server->master) {
             ngx_http_llm_cache_redis_track(server);
+            ngx_http_llm_cache_redis_probe(server);
 
         } else {
             ngx_http_llm_cache_redis_untrack(server);

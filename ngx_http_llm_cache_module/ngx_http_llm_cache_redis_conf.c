@@ -201,6 +201,13 @@ ngx_http_llm_cache_redis_param(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
+    if (ngx_strncmp(value->data, "password=", 9) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"llm_cache_redis\" takes no \"password=\", "
+                           "but one in the URL or \"password_file=\"");
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_strcmp(value->data, "verify=on") == 0) {
         redis->verify = 1;
         return NGX_CONF_OK;
@@ -505,7 +512,17 @@ ngx_http_llm_cache_redis_tls(ngx_conf_t *cf,
     cln->data = redis->ssl;
 
     if (redis->ca.len) {
-        return ngx_ssl_trusted_certificate(cf, redis->ssl, &redis->ca, 5);
+
+        if (ngx_ssl_trusted_certificate(cf, redis->ssl, &redis->ca, 5)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "invalid value \"ca=%V\" in \"llm_cache_redis\"",
+                      &redis->ca);
+        return NGX_ERROR;
     }
 
     if (SSL_CTX_set_default_verify_paths(redis->ssl->ctx) != 1) {

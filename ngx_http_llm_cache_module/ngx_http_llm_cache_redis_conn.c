@@ -34,6 +34,8 @@ static ngx_int_t ngx_http_llm_cache_redis_replies(
 static ngx_uint_t ngx_http_llm_cache_redis_is_message(llm_reply_t *reply);
 static ngx_int_t ngx_http_llm_cache_redis_reply(
     ngx_http_llm_cache_redis_conn_t *conn, llm_reply_t *reply);
+static void ngx_http_llm_cache_redis_log_reply(
+    ngx_http_llm_cache_redis_conn_t *conn, llm_reply_t *reply);
 static ngx_uint_t ngx_http_llm_cache_redis_hopeless(llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_new_password(
     ngx_http_llm_cache_redis_t *redis);
@@ -72,12 +74,6 @@ ngx_http_llm_cache_redis_connect(ngx_http_llm_cache_redis_conn_t *conn)
     ngx_connection_t  *c;
 
     conn->state = NGX_HTTP_LLM_CACHE_REDIS_CONNECTING;
-
-    /* a server that is known to be down is not worth a line for each try */
-
-    conn->log.log_level = conn->quiet
-                          ? ngx_min(ngx_cycle->log->log_level, NGX_LOG_ALERT)
-                          : ngx_cycle->log->log_level;
 
     ngx_memzero(&conn->peer, sizeof(ngx_peer_connection_t));
 
@@ -292,14 +288,21 @@ ngx_http_llm_cache_redis_greeted(ngx_http_llm_cache_redis_cmd_t *cmd,
         ngx_http_llm_cache_redis_new_password(conn->redis);
     }
 
-    llm_reply_free(reply);
-
     if (!ok) {
+
+        /* another sentinel may know better */
+
+        if (conn->role && llm_reply_is(reply, LLM_RESP_ARRAY)) {
+            ngx_http_llm_cache_redis_close(&conn->redis->sentinel, 1);
+        }
+
         ngx_http_llm_cache_redis_close(conn, 1);
 
     } else if (ngx_queue_empty(&conn->sent)) {
         ngx_http_llm_cache_redis_is_ready(conn);
     }
+
+    llm_reply_free(reply);
 }
 
 
@@ -784,8 +787,19 @@ ngx_http_llm_cache_redis_reply(ngx_http_llm_cache_redis_conn_t *conn,
     cmd = ngx_queue_data(q, ngx_http_llm_cache_redis_cmd_t, queue);
 
     if (ngx_queue_empty(&conn->sent) || cmd->buf.pos != cmd->buf.last) {
+
+        /* who sends everybody away says why */
+
+        hopeless = llm_reply_is(reply, LLM_RESP_ERROR);
+
+        if (hopeless) {
+            ngx_http_llm_cache_redis_log_reply(conn, reply);
+            ngx_http_llm_cache_redis_close(conn, 1);
+        }
+
         llm_reply_free(reply);
-        return NGX_ERROR;
+
+        return hopeless ? NGX_OK : NGX_ERROR;
     }
 
     (void) ngx_http_llm_cache_redis_shift(&conn->sent);
@@ -798,10 +812,7 @@ ngx_http_llm_cache_redis_reply(ngx_http_llm_cache_redis_conn_t *conn,
                && ngx_http_llm_cache_redis_hopeless(reply);
 
     if (hopeless) {
-        ngx_log_error(NGX_LOG_ERR, &conn->log, 0, "llm cache: %V says \"%*s\"",
-                      &conn->addr.name, ngx_min(reply->str.len, 128),
-                      reply->str.data);
-
+        ngx_http_llm_cache_redis_log_reply(conn, reply);
         ngx_http_llm_cache_redis_new_password(conn->redis);
     }
 
@@ -831,6 +842,16 @@ ngx_http_llm_cache_redis_reply(ngx_http_llm_cache_redis_conn_t *conn,
 }
 
 
+static void
+ngx_http_llm_cache_redis_log_reply(ngx_http_llm_cache_redis_conn_t *conn,
+    llm_reply_t *reply)
+{
+    ngx_log_error(NGX_LOG_ERR, &conn->log, 0, "llm cache: %V says \"%*s\"",
+                  &conn->addr.name, ngx_min(reply->str.len, 128),
+                  reply->str.data);
+}
+
+
 /* errors that another connection may not have */
 
 static ngx_uint_t
@@ -840,6 +861,8 @@ ngx_http_llm_cache_redis_hopeless(llm_reply_t *reply)
 
     static ngx_str_t  words[] = {
         ngx_string("NOAUTH "),
+        ngx_string("DENIED "),
+        ngx_string("ERR max number of clients"),
         ngx_string("READONLY "),
         ngx_string("LOADING "),
         ngx_string("MASTERDOWN ")
@@ -952,8 +975,16 @@ ngx_http_llm_cache_redis_timer_handler(ngx_event_t *ev)
         }
     }
 
-    ngx_log_error(NGX_LOG_WARN, &conn->log, NGX_ETIMEDOUT,
-                  "llm cache: %V does not answer in time", &conn->addr.name);
+    if (conn->state == NGX_HTTP_LLM_CACHE_REDIS_LOCATING) {
+        ngx_log_error(NGX_LOG_WARN, &conn->log, NGX_ETIMEDOUT,
+                      "llm cache: \"%V\" is not resolved in time",
+                      &conn->host);
+
+    } else {
+        ngx_log_error(NGX_LOG_WARN, &conn->log, NGX_ETIMEDOUT,
+                      "llm cache: %V does not answer in time",
+                      &conn->addr.name);
+    }
 
     ngx_http_llm_cache_redis_close(conn, 1);
 }

@@ -5,6 +5,8 @@ static ngx_int_t ngx_http_llm_cache_redis_get_item(
     ngx_http_llm_cache_redis_item_t *item);
 static void ngx_http_llm_cache_redis_got(void *data, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_got_pttl(void *data, llm_reply_t *reply);
+static void ngx_http_llm_cache_redis_refused(
+    ngx_http_llm_cache_redis_t *redis, llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_one_less(
     ngx_http_llm_cache_redis_batch_t *batch);
 static void ngx_http_llm_cache_redis_get_timeout(ngx_event_t *ev);
@@ -127,17 +129,23 @@ static ngx_int_t
 ngx_http_llm_cache_redis_get_item(ngx_http_llm_cache_redis_item_t *item)
 {
     u_char                       buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
-    llm_str_t                    words[2];
+    u_char                       last[NGX_SIZE_T_LEN];
+    llm_str_t                    words[4];
     ngx_http_llm_cache_redis_t  *redis;
 
     redis = item->batch->redis;
 
-    words[0] = ngx_http_llm_cache_redis_word("GET");
+    /* no more than is of use: another machine may store longer ones */
+
+    words[0] = ngx_http_llm_cache_redis_word("GETRANGE");
     words[1] = ngx_http_llm_cache_redis_key(redis, item->key, buf);
+    words[2] = ngx_http_llm_cache_redis_word("0");
+    words[3].data = last;
+    words[3].len = ngx_sprintf(last, "%uz", redis->max_value) - last;
 
     item->get = ngx_http_llm_cache_redis_call(redis, words[1],
                                               NGX_HTTP_LLM_CACHE_REDIS_LOOKUP,
-                                              2, words, redis->timeout,
+                                              4, words, redis->timeout,
                                               ngx_http_llm_cache_redis_got,
                                               item);
     if (item->get == NULL) {
@@ -172,6 +180,8 @@ ngx_http_llm_cache_redis_got(void *data, llm_reply_t *reply)
     item->get = NULL;
     item->reply = reply;
 
+    ngx_http_llm_cache_redis_refused(item->batch->redis, reply);
+
     ngx_http_llm_cache_redis_one_less(item->batch);
 }
 
@@ -184,9 +194,31 @@ ngx_http_llm_cache_redis_got_pttl(void *data, llm_reply_t *reply)
     item->pttl = NULL;
     item->left = llm_reply_is(reply, LLM_RESP_INTEGER) ? reply->integer : -2;
 
+    ngx_http_llm_cache_redis_refused(item->batch->redis, reply);
+
     llm_reply_free(reply);
 
     ngx_http_llm_cache_redis_one_less(item->batch);
+}
+
+
+/* says once what is of no use each time */
+
+static void
+ngx_http_llm_cache_redis_refused(ngx_http_llm_cache_redis_t *redis,
+    llm_reply_t *reply)
+{
+    if (redis->refused || !llm_reply_is(reply, LLM_RESP_ERROR)
+        || ngx_http_llm_cache_redis_foreign(reply))
+    {
+        return;
+    }
+
+    redis->refused = 1;
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "llm cache: Redis did not look up an answer: \"%*s\"",
+                  ngx_min(reply->str.len, 128), reply->str.data);
 }
 
 
@@ -231,42 +263,52 @@ ngx_http_llm_cache_redis_get_handler(ngx_event_t *ev)
 }
 
 
+ngx_uint_t
+ngx_http_llm_cache_redis_foreign(llm_reply_t *reply)
+{
+    return reply->str.len >= 9
+           && ngx_memcmp(reply->str.data, "WRONGTYPE", 9) == 0;
+}
+
+
 static void
 ngx_http_llm_cache_redis_judge(ngx_http_llm_cache_redis_item_t *item)
 {
+    llm_reply_t                 *reply;
+    ngx_http_llm_cache_redis_t  *redis;
+
+    reply = item->reply;
+    redis = item->batch->redis;
+
     item->rc = NGX_ERROR;
 
-    if (llm_reply_is(item->reply, LLM_RESP_NIL)) {
-        item->rc = NGX_DECLINED;
-        return;
-    }
+    /* none, one that is too long, and one of another type, a foreign one */
 
-    /* a value of another type is a foreign one too */
-
-    if (llm_reply_is(item->reply, LLM_RESP_ERROR)
-        && item->reply->str.len > 9
-        && ngx_memcmp(item->reply->str.data, "WRONGTYPE", 9) == 0)
+    if ((llm_reply_is(reply, LLM_RESP_STRING)
+         && (reply->str.len == 0 || reply->str.len > redis->max_value))
+        || (llm_reply_is(reply, LLM_RESP_ERROR)
+            && ngx_http_llm_cache_redis_foreign(reply)))
     {
         item->rc = NGX_DECLINED;
         return;
     }
 
-    if (!llm_reply_is(item->reply, LLM_RESP_STRING) || item->pttl
+    if (!llm_reply_is(reply, LLM_RESP_STRING) || item->pttl
         || item->left == -2)
     {
         return;
     }
 
-    if (llm_redis_value_open(item->key, item->reply->str, &item->record,
+    if (llm_redis_value_open(item->key, reply->str, &item->record,
                              &item->bytes)
         != 0)
     {
-        ngx_http_llm_cache_redis_count(item->batch->redis->stat, damaged);
+        ngx_http_llm_cache_redis_count(redis->stat, damaged);
         item->rc = NGX_DECLINED;
         return;
     }
 
-    item->stamp = llm_redis_value_stamp(item->key, item->reply->str);
+    item->stamp = llm_redis_value_stamp(item->key, reply->str);
     item->rc = NGX_OK;
 }
 

@@ -18,6 +18,12 @@ ngx_http_llm_cache_redis_locate(ngx_http_llm_cache_redis_conn_t *conn,
 
     conn->state = NGX_HTTP_LLM_CACHE_REDIS_LOCATING;
 
+    /* a server that is known to be down is not worth a line for each try */
+
+    conn->log.log_level = conn->quiet
+                          ? ngx_min(ngx_cycle->log->log_level, NGX_LOG_ALERT)
+                          : ngx_cycle->log->log_level;
+
     if (host.len >= sizeof(conn->name)) {
         ngx_http_llm_cache_redis_close(conn, 1);
         return;
@@ -44,7 +50,7 @@ ngx_http_llm_cache_redis_locate(ngx_http_llm_cache_redis_conn_t *conn,
     }
 
     if (conn->redis->resolver == NULL || name.len == 0) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
                       "llm cache: no resolver defined to resolve \"%V\"",
                       &name);
         ngx_http_llm_cache_redis_close(conn, 1);
@@ -163,7 +169,7 @@ ngx_http_llm_cache_redis_resolved(ngx_resolver_ctx_t *ctx)
     }
 
     if (ctx->state || ctx->naddrs == 0) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
                       "llm cache: \"%V\" could not be resolved (%i: %s)",
                       &ctx->name, ctx->state,
                       ngx_resolver_strerror(ctx->state));

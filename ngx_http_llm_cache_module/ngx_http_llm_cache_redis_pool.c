@@ -15,18 +15,26 @@ static ngx_int_t ngx_http_llm_cache_redis_init_single(
     ngx_http_llm_cache_redis_t *redis);
 static ngx_http_llm_cache_redis_server_t *ngx_http_llm_cache_redis_new_server(
     ngx_http_llm_cache_redis_t *redis, llm_str_t host, ngx_uint_t port);
+static ngx_http_llm_cache_redis_server_t *ngx_http_llm_cache_redis_add_server(
+    ngx_http_llm_cache_redis_t *redis);
+static ngx_http_llm_cache_redis_server_t *ngx_http_llm_cache_redis_free_place(
+    ngx_http_llm_cache_redis_t *redis);
 static void ngx_http_llm_cache_redis_start_handler(
     ngx_http_llm_cache_redis_conn_t *conn);
 static void ngx_http_llm_cache_redis_closed(
     ngx_http_llm_cache_redis_conn_t *conn, ngx_uint_t failed);
+static ngx_uint_t ngx_http_llm_cache_redis_used(
+    ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_break(
+    ngx_http_llm_cache_redis_server_t *server);
+static ngx_str_t *ngx_http_llm_cache_redis_place(
     ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_probe_later(
     ngx_http_llm_cache_redis_server_t *server);
 static void ngx_http_llm_cache_redis_probe_handler(ngx_event_t *ev);
 static void ngx_http_llm_cache_redis_probed(
     ngx_http_llm_cache_redis_cmd_t *cmd, llm_reply_t *reply);
-static void ngx_http_llm_cache_redis_free_server(
+static void ngx_http_llm_cache_redis_clear_server(
     ngx_http_llm_cache_redis_server_t *server);
 
 
@@ -172,12 +180,17 @@ ngx_http_llm_cache_redis_exit(ngx_http_llm_cache_redis_t *redis)
         ngx_http_llm_cache_redis_cancel(batch);
     }
 
+    /* whose command ends now has no other one sent */
+
+    redis->ended = 1;
+
     if (redis->sentinel.redis) {
         ngx_http_llm_cache_redis_close(&redis->sentinel, 0);
     }
 
     for (i = 0; i < redis->n; i++) {
-        ngx_http_llm_cache_redis_free_server(redis->servers[i]);
+        ngx_http_llm_cache_redis_clear_server(redis->servers[i]);
+        ngx_free(redis->servers[i]);
     }
 
     redis->n = 0;
@@ -197,7 +210,7 @@ ngx_http_llm_cache_redis_exit(ngx_http_llm_cache_redis_t *redis)
 
 
 static void
-ngx_http_llm_cache_redis_free_server(
+ngx_http_llm_cache_redis_clear_server(
     ngx_http_llm_cache_redis_server_t *server)
 {
     ngx_uint_t  i;
@@ -217,8 +230,6 @@ ngx_http_llm_cache_redis_free_server(
             ngx_delete_posted_event(&server->conns[i].flush);
         }
     }
-
-    ngx_free(server);
 }
 
 
@@ -252,20 +263,19 @@ ngx_http_llm_cache_redis_new_server(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_redis_conn_t    *conn;
     ngx_http_llm_cache_redis_server_t  *server;
 
-    if (redis->n == NGX_HTTP_LLM_CACHE_REDIS_SERVERS
-        || host.len >= NGX_HTTP_LLM_CACHE_REDIS_HOST)
-    {
+    if (host.len >= NGX_HTTP_LLM_CACHE_REDIS_HOST) {
         return NULL;
     }
 
-    server = ngx_calloc(sizeof(ngx_http_llm_cache_redis_server_t),
-                        ngx_cycle->log);
+    server = redis->n < NGX_HTTP_LLM_CACHE_REDIS_SERVERS
+             ? ngx_http_llm_cache_redis_add_server(redis)
+             : ngx_http_llm_cache_redis_free_place(redis);
+
     if (server == NULL) {
         return NULL;
     }
 
     server->redis = redis;
-    server->index = redis->n;
     server->port = (in_port_t) port;
     server->host.data = server->name;
     server->host.len = host.len;
@@ -292,9 +302,62 @@ ngx_http_llm_cache_redis_new_server(ngx_http_llm_cache_redis_t *redis,
     server->probe.log = ngx_cycle->log;
     server->probe.cancelable = 1;
 
-    redis->servers[redis->n++] = server;
+    return server;
+}
+
+
+static ngx_http_llm_cache_redis_server_t *
+ngx_http_llm_cache_redis_add_server(ngx_http_llm_cache_redis_t *redis)
+{
+    ngx_http_llm_cache_redis_server_t  *server;
+
+    server = ngx_calloc(sizeof(ngx_http_llm_cache_redis_server_t),
+                        ngx_cycle->log);
+
+    if (server) {
+        server->index = redis->n;
+        redis->servers[redis->n++] = server;
+    }
 
     return server;
+}
+
+
+/* that of a server which nobody uses, zeroed but for its index; or NULL */
+
+static ngx_http_llm_cache_redis_server_t *
+ngx_http_llm_cache_redis_free_place(ngx_http_llm_cache_redis_t *redis)
+{
+    ngx_uint_t                          i, k, index, busy;
+    ngx_http_llm_cache_redis_server_t  *server;
+
+    for (i = redis->url.n; i < redis->n; i++) {
+
+        server = redis->servers[i];
+
+        /* a map that is being read has not named all masters yet */
+
+        busy = server->master || server->track.on;
+
+        for (k = 0; k < NGX_HTTP_LLM_CACHE_REDIS_CONNS; k++) {
+            busy |= server->conns[k].n
+                    || server->conns[k].state != NGX_HTTP_LLM_CACHE_REDIS_IDLE;
+        }
+
+        if (busy) {
+            continue;
+        }
+
+        ngx_http_llm_cache_redis_clear_server(server);
+
+        index = server->index;
+        ngx_memzero(server, sizeof(ngx_http_llm_cache_redis_server_t));
+        server->index = index;
+
+        return server;
+    }
+
+    return NULL;
 }
 
 
@@ -350,7 +413,9 @@ ngx_http_llm_cache_redis_closed(ngx_http_llm_cache_redis_conn_t *conn,
     server->failures++;
     server->next++;
 
-    if (server->redis->url.kind == LLM_REDIS_CLUSTER) {
+    if (server->redis->url.kind == LLM_REDIS_CLUSTER
+        && ngx_http_llm_cache_redis_used(server))
+    {
         ngx_http_llm_cache_redis_remap(server->redis, 100);
     }
 
@@ -360,6 +425,16 @@ ngx_http_llm_cache_redis_closed(ngx_http_llm_cache_redis_conn_t *conn,
     } else if (server->failures >= NGX_HTTP_LLM_CACHE_REDIS_FAILURES) {
         ngx_http_llm_cache_redis_break(server);
     }
+}
+
+
+/* a node that the URL does not name, and that has no slots any more, may be
+   gone for ever */
+
+static ngx_uint_t
+ngx_http_llm_cache_redis_used(ngx_http_llm_cache_redis_server_t *server)
+{
+    return server->master || server->index < server->redis->url.n;
 }
 
 
@@ -382,7 +457,7 @@ ngx_http_llm_cache_redis_break(ngx_http_llm_cache_redis_server_t *server)
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "llm cache: Redis at %V is left alone until it answers",
-                  &server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].addr.name);
+                  ngx_http_llm_cache_redis_place(server));
 
     for (i = 0; i < NGX_HTTP_LLM_CACHE_REDIS_CONNS; i++) {
         ngx_http_llm_cache_redis_close(&server->conns[i], 0);
@@ -392,11 +467,28 @@ ngx_http_llm_cache_redis_break(ngx_http_llm_cache_redis_server_t *server)
 }
 
 
+/* its address, or where that was never known what names it in the URL */
+
+static ngx_str_t *
+ngx_http_llm_cache_redis_place(ngx_http_llm_cache_redis_server_t *server)
+{
+    ngx_str_t  *name;
+
+    name = &server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].addr.name;
+
+    return name->len ? name
+                     : server->host.len ? &server->host
+                                        : &server->redis->name;
+}
+
+
 static void
 ngx_http_llm_cache_redis_probe_later(
     ngx_http_llm_cache_redis_server_t *server)
 {
-    if (server->probe.timer_set || ngx_exiting) {
+    if (server->probe.timer_set || ngx_exiting
+        || !ngx_http_llm_cache_redis_used(server))
+    {
         return;
     }
 
@@ -405,6 +497,17 @@ ngx_http_llm_cache_redis_probe_later(
 
     server->backoff = ngx_min(server->backoff * 2,
                               NGX_HTTP_LLM_CACHE_REDIS_LONGEST);
+}
+
+
+void
+ngx_http_llm_cache_redis_probe(ngx_http_llm_cache_redis_server_t *server)
+{
+    if (server->open
+        && server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].n == 0)
+    {
+        ngx_http_llm_cache_redis_probe_later(server);
+    }
 }
 
 
@@ -445,25 +548,19 @@ ngx_http_llm_cache_redis_probed(ngx_http_llm_cache_redis_cmd_t *cmd,
          || (llm_reply_is(reply, LLM_RESP_ERROR) && reply->str.len >= 6
              && ngx_memcmp(reply->str.data, "NOPERM", 6) == 0);
 
+    llm_reply_free(reply);
+
     if (!ok) {
-        /* without a reply the connection's end was told */
-
-        if (reply) {
-            ngx_http_llm_cache_redis_probe_later(server);
-        }
-
-        llm_reply_free(reply);
+        ngx_http_llm_cache_redis_probe_later(server);
         return;
     }
-
-    llm_reply_free(reply);
 
     server->open = 0;
     server->failures = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "llm cache: Redis at %V answers again",
-                  &server->conns[NGX_HTTP_LLM_CACHE_REDIS_LOOKUP].addr.name);
+                  ngx_http_llm_cache_redis_place(server));
 
     if (server->master) {
         ngx_http_llm_cache_redis_track(server);

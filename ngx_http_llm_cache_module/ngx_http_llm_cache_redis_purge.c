@@ -84,7 +84,6 @@ static void ngx_http_llm_cache_redis_purge_deleted(void *data,
     llm_reply_t *reply);
 static void ngx_http_llm_cache_redis_purge_reply(
     ngx_http_llm_cache_redis_purge_t *purge, llm_reply_t *reply);
-static ngx_uint_t ngx_http_llm_cache_redis_foreign(llm_reply_t *reply);
 
 
 ngx_http_llm_cache_redis_purge_t *
@@ -641,14 +640,4 @@ ngx_http_llm_cache_redis_purge_reply(ngx_http_llm_cache_redis_purge_t *purge,
     if (purge->pending == 0 && !purge->event.timer_set) {
         ngx_add_timer(&purge->event, 0);
     }
-}
-
-
-/* a value of another type is no record */
-
-static ngx_uint_t
-ngx_http_llm_cache_redis_foreign(llm_reply_t *reply)
-{
-    return reply->str.len >= 9
-           && ngx_memcmp(reply->str.data, "WRONGTYPE", 9) == 0;
 }

@@ -107,7 +107,7 @@ ngx_http_llm_cache_redis_sentinel_said(ngx_http_llm_cache_redis_cmd_t *cmd,
         /* the next one, the next time */
 
         if (reply) {
-            redis->asked++;
+            ngx_http_llm_cache_redis_close(&redis->sentinel, 1);
         }
     }
 

@@ -22,7 +22,7 @@ typedef struct {
     uint32_t                     stamp;
     ngx_uint_t                   epoch;      /* when it was sent */
     ngx_uint_t                   purges;     /* when it was noted */
-    ngx_uint_t                   again;      /* only where Redis has one */
+    ngx_uint_t                   flags;
     ngx_http_llm_cache_redis_call_t  *call;
 } ngx_http_llm_cache_redis_job_t;
 
@@ -49,6 +49,8 @@ static ngx_int_t ngx_http_llm_cache_redis_set(
 static void ngx_http_llm_cache_redis_restamp(
     ngx_http_llm_cache_redis_job_t *job, uint32_t stamp, ngx_uint_t epoch);
 static void ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply);
+static void ngx_http_llm_cache_redis_job_done(
+    ngx_http_llm_cache_redis_job_t *job, ngx_uint_t stored);
 
 
 static ngx_http_llm_cache_redis_jobs_t  ngx_http_llm_cache_redis_jobs;
@@ -57,7 +59,7 @@ static ngx_http_llm_cache_redis_jobs_t  ngx_http_llm_cache_redis_jobs;
 void
 ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale,
-    ngx_uint_t again)
+    ngx_uint_t flags)
 {
     ngx_http_llm_cache_redis_job_t   *job;
     ngx_http_llm_cache_redis_jobs_t  *jobs;
@@ -79,6 +81,11 @@ ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     if (jobs->n == NGX_HTTP_LLM_CACHE_REDIS_JOBS) {
         ngx_http_llm_cache_redis_count(ngx_http_llm_cache_zone_redis(zone),
                                        dropped);
+
+        if (flags & NGX_HTTP_LLM_CACHE_REDIS_LEASED) {
+            ngx_http_llm_cache_redis_end_lease(redis, key, 0);
+        }
+
         return;
     }
 
@@ -88,7 +95,7 @@ ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     job->redis = redis;
     job->zone = zone;
     job->stale = stale;
-    job->again = again;
+    job->flags = flags;
     job->purges = ngx_http_llm_cache_zone_purges(zone);
     ngx_memcpy(job->key, key, LLM_KEY_LEN);
 
@@ -175,6 +182,7 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
     stat = ngx_http_llm_cache_zone_redis(job->zone);
 
     if (ngx_http_llm_cache_zone_peek(job->zone, job->key, &hold) != NGX_OK) {
+        ngx_http_llm_cache_redis_job_done(job, 0);
         return 0;
     }
 
@@ -204,6 +212,7 @@ ngx_http_llm_cache_redis_store(ngx_http_llm_cache_redis_job_t *job)
 
     if (rc != NGX_OK) {
         ngx_http_llm_cache_redis_count(stat, store_errors);
+        ngx_http_llm_cache_redis_job_done(job, 0);
     }
 
     ngx_http_llm_cache_zone_release(&hold);
@@ -283,7 +292,7 @@ ngx_http_llm_cache_redis_set(ngx_http_llm_cache_redis_job_t *job,
 
     n = 5;
 
-    if (job->again) {
+    if (job->flags & NGX_HTTP_LLM_CACHE_REDIS_AGAIN) {
         words[n++] = ngx_http_llm_cache_redis_word("XX");
     }
 
@@ -395,6 +404,62 @@ ngx_http_llm_cache_redis_stored(void *data, llm_reply_t *reply)
         ngx_http_llm_cache_redis_restamp(job, job->stamp, job->epoch);
     }
 
+    ngx_http_llm_cache_redis_job_done(job, llm_reply_is(reply,
+                                                        LLM_RESP_STATUS));
+
     llm_reply_free(reply);
     ngx_free(job);
+}
+
+
+static void
+ngx_http_llm_cache_redis_job_done(ngx_http_llm_cache_redis_job_t *job,
+    ngx_uint_t stored)
+{
+    if (job->flags & NGX_HTTP_LLM_CACHE_REDIS_LEASED) {
+        ngx_http_llm_cache_redis_end_lease(job->redis, job->key, stored);
+    }
+}
+
+
+/*
+ * Who looked for an answer just before it was stored is about to ask for the
+ * lease, and must not get it.
+ */
+
+void
+ngx_http_llm_cache_redis_end_lease(ngx_http_llm_cache_redis_t *redis,
+    const u_char *key, ngx_uint_t stored)
+{
+    int         n;
+    u_char      buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
+    u_char      msec[NGX_INT_T_LEN];
+    llm_str_t   words[6];
+
+    words[1] = ngx_http_llm_cache_redis_lease_key(redis, key, buf);
+
+    if (stored) {
+        n = 6;
+        words[0] = ngx_http_llm_cache_redis_word("SET");
+        words[2] = ngx_http_llm_cache_redis_word("1");
+        words[3] = ngx_http_llm_cache_redis_word("XX");
+        words[4] = ngx_http_llm_cache_redis_word("PX");
+        words[5].data = msec;
+        words[5].len = ngx_sprintf(msec, "%M",
+                                   ngx_min(redis->timeout
+                                           + NGX_HTTP_LLM_CACHE_REDIS_STEP,
+                                           redis->lease))
+                       - msec;
+
+    } else {
+        n = 2;
+        words[0] = ngx_http_llm_cache_redis_word("DEL");
+    }
+
+    (void) ngx_http_llm_cache_redis_call(redis, words[1],
+                                         NGX_HTTP_LLM_CACHE_REDIS_STORE, n,
+                                         words,
+                                         redis->timeout
+                                         * NGX_HTTP_LLM_CACHE_REDIS_PATIENCE,
+                                         NULL, NULL);
 }

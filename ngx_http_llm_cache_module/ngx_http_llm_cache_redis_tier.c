@@ -1,10 +1,6 @@
 #include "ngx_http_llm_cache.h"
 
 
-/* ms between two looks for the answer of who has the lease */
-#define NGX_HTTP_LLM_CACHE_LEASE_STEP  100
-
-
 static void ngx_http_llm_cache_redis_wait(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 static void ngx_http_llm_cache_redis_answer(
@@ -468,7 +464,7 @@ ngx_http_llm_cache_redis_leased(void *data, llm_reply_t *reply)
     ngx_del_timer(&ctx->timer);
 
     if (llm_reply_is(reply, LLM_RESP_NIL)) {
-        ngx_add_timer(&ctx->timer, NGX_HTTP_LLM_CACHE_LEASE_STEP);
+        ngx_add_timer(&ctx->timer, NGX_HTTP_LLM_CACHE_REDIS_STEP);
 
     } else {
         ctx->leased = llm_reply_is(reply, LLM_RESP_STATUS);
@@ -515,25 +511,10 @@ ngx_http_llm_cache_redis_lease_handler(ngx_event_t *ev)
 void
 ngx_http_llm_cache_redis_unlease(ngx_http_llm_cache_ctx_t *ctx)
 {
-    u_char     buf[NGX_HTTP_LLM_CACHE_REDIS_NAME];
-    llm_str_t  words[2];
-
-    if (!ctx->leased) {
-        return;
+    if (ctx->leased) {
+        ctx->leased = 0;
+        ngx_http_llm_cache_redis_end_lease(ctx->conf->redis, ctx->key, 0);
     }
-
-    ctx->leased = 0;
-
-    words[0] = ngx_http_llm_cache_redis_word("DEL");
-    words[1] = ngx_http_llm_cache_redis_lease_key(ctx->conf->redis, ctx->key,
-                                                  buf);
-
-    (void) ngx_http_llm_cache_redis_call(ctx->conf->redis, words[1],
-                                         NGX_HTTP_LLM_CACHE_REDIS_STORE, 2,
-                                         words,
-                                         ctx->conf->redis->timeout
-                                         * NGX_HTTP_LLM_CACHE_REDIS_PATIENCE,
-                                         NULL, NULL);
 }
 
 
@@ -585,8 +566,14 @@ ngx_http_llm_cache_redis_store_again(ngx_http_llm_cache_zone_t *zone,
         return;
     }
 
-    if (hold.node->stamp) {
-        ngx_http_llm_cache_redis_store_later(redis, zone, key, 0, 1);
+    /* what Redis may have lost since is not brought back */
+
+    if (hold.node->stamp
+        && (hold.node->epoch == NGX_HTTP_LLM_CACHE_REDIS_OWN
+            || ngx_http_llm_cache_redis_trusts(redis, hold.node->epoch)))
+    {
+        ngx_http_llm_cache_redis_store_later(redis, zone, key, 0,
+                                             NGX_HTTP_LLM_CACHE_REDIS_AGAIN);
     }
 
     ngx_http_llm_cache_zone_release(&hold);

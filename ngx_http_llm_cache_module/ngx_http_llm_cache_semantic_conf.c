@@ -150,14 +150,19 @@ ngx_http_llm_cache_semantic_verify(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (value[1].len < 2 || value[1].data[value[1].len - 1] != '%') {
-        return ngx_http_llm_cache_invalid(cf, &value[1]);
+    n = NGX_ERROR;
+
+    if (value[1].len > 1 && value[1].data[value[1].len - 1] == '%') {
+        n = ngx_atofp(value[1].data, value[1].len - 1, 2);
     }
 
-    n = ngx_atofp(value[1].data, value[1].len - 1, 2);
-
     if (n == NGX_ERROR || n > 10000) {
-        return ngx_http_llm_cache_invalid(cf, &value[1]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in "
+                           "\"llm_cache_semantic_verify\", it must be from "
+                           "\"0%%\" to \"100%%\", with two decimals at most",
+                           &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     sc->verify = n;

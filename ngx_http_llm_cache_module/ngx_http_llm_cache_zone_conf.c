@@ -72,7 +72,6 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
 {
     off_t       offset;
     u_char     *p;
-    ssize_t     size;
     ngx_str_t   s;
 
     if (ngx_strncmp(value->data, "zone=", 5) == 0) {
@@ -138,12 +137,14 @@ ngx_http_llm_cache_zone_param(ngx_conf_t *cf, ngx_http_llm_cache_zone_t *zone,
         s.data = value->data + 10;
         s.len = value->len - 10;
 
-        size = ngx_parse_size(&s);
-        if (size == NGX_ERROR || size == 0) {
+        offset = ngx_parse_offset(&s);
+        if (offset == NGX_ERROR || offset == 0
+            || offset != (off_t) (size_t) offset)
+        {
             return ngx_http_llm_cache_invalid(cf, value);
         }
 
-        zone->max_entry = size;
+        zone->max_entry = offset;
 
         return NGX_CONF_OK;
     }

@@ -133,13 +133,20 @@ refused('controls twice the same', ['llm_cache_controls', 'body'],
     location => 'llm_cache_controls body body;');
 refused('llm_cache on with nonsense', ['llm_cache', 'zome=a'],
     location => 'llm_cache on zome=a;');
+refused('llm_cache off with a zone', ['invalid value "zone=one"'],
+    http => 'llm_cache_zone zone=one:1m;',
+    location => 'llm_cache off zone=one;');
 refused('a zone without a name', ['llm_cache', 'zone='],
     location => 'llm_cache on zone=;');
-refused('an unknown zone', ['llm_cache', 'absent'],
-    location => 'llm_cache on zone=absent;');
-refused('an unnamed zone of several', ['llm_cache', 'zone='],
-    http => 'llm_cache_zone zone=one:1m; llm_cache_zone zone=two:1m;',
-    location => 'llm_cache on;');
+refused('an unknown zone', ['llm_cache', 'absent', 'in /v1/'],
+    server => 'location /v1/ { llm_cache on zone=absent; }');
+
+my $two = 'llm_cache_zone zone=one:1m; llm_cache_zone zone=two:1m;';
+
+refused('an unnamed zone of several', ['llm_cache', 'zone=', 'in /v1/'],
+    http => $two, server => 'location /v1/ { llm_cache on; }');
+refused('an unnamed zone of several for a server', ['zone=', 'in example.org'],
+    http => $two, server => 'server_name example.org; llm_cache on;');
 
 for my $zone ('zone=one', 'zone=one:', 'zone=:1m', 'zone=one:1x', 'zone=one:0',
     'zone=one:8k', 'one:1m', 'zone=one:-1')
@@ -149,6 +156,9 @@ for my $zone ('zone=one', 'zone=one:', 'zone=:1m', 'zone=one:1x', 'zone=one:0',
     refused("llm_cache_zone $zone", ['llm_cache_zone', $name],
         http => "llm_cache_zone $zone;");
 }
+
+refused('an entry too large', ['llm_cache_zone', 'it must be below 1g'],
+    http => 'llm_cache_zone zone=one:1m max_entry=1g;');
 
 for my $parameter ('inactive=', 'inactive=now', 'inactive=-1', 'max_entry=',
     'max_entry=big', 'max_entry=0', 'compress=', 'compress=zstd',
@@ -187,7 +197,7 @@ my ($code, $said) = nginx_t(location => 'llm_cache on;'
     . 'llm_cache_background_update on;');
 
 is($code, 0, 'background_update without updating is accepted');
-like($said, qr/"llm_cache_background_update" has no effect without/,
+like($said, qr/"llm_cache_background_update" has no effect without.* in \//,
     'background_update without updating: a warning');
 
 refused('an unknown variable', ['nonsense'],

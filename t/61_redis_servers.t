@@ -114,7 +114,7 @@ is_hit($b->post(@after), $after, 'the new password');
 
 my $limited = LLMTest::Redis->new(conf => join "\n",
     'user default off',
-    'user cache on >limited ~mine:* &* -@all +get +set +del +pttl +getrange '
+    'user cache on >limited ~mine:* &* -@all +getrange +set +del +pttl '
     . '+ping +client|id +client|tracking +subscribe');
 
 # the test itself may not speak to it
@@ -124,6 +124,42 @@ sub limited_url { return 'redis://cache:limited@127.0.0.1:'
 
 is_shared('a user', limited_url(), param => 'prefix=mine:');
 is_refused('other keys', limited_url(), qr/did not store an answer: "NOPERM/);
+
+
+# and one with too few: the log says what is missing, once
+
+my $poor = LLMTest::Redis->new(conf => 'user default on nopass ~* &* +@all '
+    . '-pttl');
+my ($g, $h) = map { machine($poor->url) } 1, 2;
+
+settle($_) for $g, $h;
+
+for my $try (1 .. 3) {
+    my @refused = (chat_uri(), chat("Question $serial"));
+    my $answer = $g->post(@refused);
+
+    $serial++;
+    ok(stored($poor, 'llm:' . $answer->header('X-LLM-Cache-Key')), 'stored');
+    is_miss($h->post(@refused), 'and not looked up');
+}
+
+is(scalar(() = $h->error_log =~ /did not look up an answer: "NOPERM/g), 1,
+    'the log says why');
+
+
+# what the documentation says that a user needs, for any database
+
+my ($acl) = do {
+    open my $file, '<', "$FindBin::Bin/../docs/directives.md" or die "$!\n";
+    local $/;
+    <$file> =~ /^ACL SETUSER (cache on .*?)^```/ms;
+};
+
+my $told = LLMTest::Redis->new(conf => "user default off\nuser "
+    . join ' ', split ' ', $acl);
+
+is_shared('the ACL of the documentation', 'redis://cache:PASSWORD@127.0.0.1:'
+    . $told->port . $_) for '', '/2';
 
 
 # without tracking there is pub/sub

@@ -174,6 +174,22 @@ is_miss($a->post(@torn), 'a value of another type');
 pause(0.2);
 
 
+# values of a machine whose zone takes larger ones: misses, and no more
+
+my ($large, $small) = map { machine($redis->url,
+    http => "llm_cache_zone zone=z:16m max_entry=$_;") } '4m', '64k';
+
+settle($_) for $large, $small;
+
+my @large = (chat_uri(), chat('Large'), mock => { size => 2_000_000 });
+my $size = $large->post(@large);
+
+ok(stored($redis, 'llm:' . $size->header('X-LLM-Cache-Key')), 'stored');
+is(calls(sub { is_miss($small->post(@large), "too large, $_") for 1 .. 5 }),
+    5, 'what is too large for this machine is fetched');
+is(counter($small, $_), 0, "too large: $_") for qw(failures damaged errors);
+
+
 # slow, garbled and cut replies
 
 my $proxy = LLMTest::RedisProxy->new($redis->port);
@@ -200,6 +216,27 @@ my $nameless = machine('redis://redis.test', quick => 1,
 
 all_well($nameless, 'no names');
 opens($nameless, 'no names');
+like($nameless->error_log, qr/"redis\.test" is not resolved in time/,
+    'no names: the log says so');
+like($nameless->error_log, qr/Redis at redis\.test is left alone/,
+    'no names: and which Redis it is');
+
+# from now on it is tried, without a line each time
+
+my $lines = sub { scalar(() = $nameless->error_log =~ /not resolved in/g) };
+my $tried = sub {
+    my $before = counter($nameless, 'failures');
+
+    return $nameless->wait_until(sub {
+        counter($nameless, 'failures') > $before + 1 });
+};
+
+ok($tried->(), 'no names: it is tried again');
+
+my $said = $lines->();
+
+ok($tried->(), 'no names: and again');
+is($lines->(), $said, 'no names: which the log does not tell');
 
 
 # a worker is killed; what it knew is verified anew

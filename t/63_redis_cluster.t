@@ -131,6 +131,59 @@ is(calls(sub { is_hit($a->post(@{$questions[10]}), $answers[10], 'moved') }),
     0, 'moved: no call');
 
 
+# what nobody waits for is redirected too: a lease in a slot that moves
+
+my $leasing = machine($url, param => 'lease=10m');
+
+settle($leasing);
+
+my @leased = (chat_uri(), chat('A lease that moves'));
+my $lease = 'llm:' . $leasing->post(@leased,
+    headers => { 'Cache-Control' => 'no-store' })
+    ->header('X-LLM-Cache-Key') . ':lease';
+
+($from, $slot) = holder($lease);
+$to = ($from + 1) % 3;
+$nodes[$to]->command('CLUSTER', 'SETSLOT', $slot, 'IMPORTING', $ids[$from]);
+$nodes[$from]->command('CLUSTER', 'SETSLOT', $slot, 'MIGRATING', $ids[$to]);
+
+sub lease_is_there {
+    my $socket = $nodes[$to]->connect;
+
+    LLMTest::Redis::talk($socket, 'ASKING');
+
+    return LLMTest::Redis::talk($socket, 'EXISTS', $lease);
+}
+
+$mock->next({ gate => 'lease', status => 500 });
+
+my $client = $leasing->client;
+
+$client->send($leasing->request_text(@leased));
+ok($mock->wait_for(sub { $mock->waiting('lease') }), 'a call is under way');
+is(lease_is_there(), 1, 'its lease is where the slot goes');
+$mock->release('lease');
+is($client->response->status, 500, 'the call fails');
+ok($nodes[$to]->wait_for(sub { !lease_is_there() }),
+    'the lease is given back');
+$_->command('CLUSTER', 'SETSLOT', $slot, 'STABLE') for @nodes[$to, $from];
+
+
+# a worker ends while answers and leases are on their way to all nodes
+
+my @clients = map { my $c = $leasing->client;
+    $c->send($leasing->request_text(chat_uri(), chat("Late $_"),
+        mock => { gate => 'late' }));
+    $c } 1 .. 12;
+
+ok($mock->wait_for(sub { $mock->waiting('late') == 12 }), 'so many calls');
+$_->signal('STOP') for @nodes;
+$mock->release('late');
+is(scalar(grep { $_->response->status == 200 } @clients), 12, 'all answers');
+ok($leasing->quit('TERM'), 'nginx ends');
+$_->signal('CONT') for @nodes;
+
+
 # a node fails: its answers are fetched, the others found; then it is back
 
 my $failed = (holder('llm:' . $answers[20]->header('X-LLM-Cache-Key')))[0];

@@ -2,6 +2,9 @@
 
 use FindBin ();
 use lib "$FindBin::Bin/lib";
+use IO::Select ();
+use IO::Socket::INET ();
+
 use LLMTest;
 use LLMTest::Machine;
 use LLMTest::Redis;
@@ -45,6 +48,62 @@ is_hit($b->post(@request), $first, 'found by the other machine');
 ok($replica->wait_for(sub {
     $replica->command('EXISTS', 'llm:' . $first->header('X-LLM-Cache-Key'));
 }), 'replicated');
+
+
+# a sentinel that does not know that master
+
+my $stranger = LLMTest::Redis->new(sentinel => 1, conf =>
+    'sentinel monitor others 127.0.0.1 ' . $master->port . ' 1');
+my $other = machine('redis+sentinel://127.0.0.1:' . $stranger->port
+    . ',127.0.0.1:' . $sentinels[0]->port . '/answers');
+
+settle($other);
+is_hit($other->post(@request), $first, 'another sentinel is asked');
+
+# one that takes a replica for the master
+
+sub mistaken {
+    my ($port) = @_;
+
+    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+        LocalPort => 0, Listen => 16) or die "sentinel: $@\n";
+    my $parent = $$;
+    my $pid = fork // die "fork: $!\n";
+
+    return ($pid, $listen->sockport) if $pid;
+
+    $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM);
+    $SIG{PIPE} = 'IGNORE';
+
+    my $select = IO::Select->new($listen);
+
+    while (getppid() == $parent) {
+        for my $socket ($select->can_read(0.1)) {
+            if ($socket == $listen) {
+                $select->add($listen->accept // next);
+
+            } elsif (sysread $socket, my $command, 4096) {
+                syswrite $socket, "*2\r\n\$9\r\n127.0.0.1\r\n\$"
+                    . length($port) . "\r\n$port\r\n";
+
+            } else {
+                $select->remove($socket);
+                close $socket;
+            }
+        }
+    }
+
+    POSIX::_exit(0);
+}
+
+my ($pid, $port) = mistaken($replica->port);
+my $misled = machine("redis+sentinel://127.0.0.1:$port,127.0.0.1:"
+    . $sentinels[0]->port . '/answers');
+
+settle($misled);
+is_hit($misled->post(@request), $first, 'and one that knows the master');
+kill 'KILL', $pid;
+waitpid $pid, 0;
 
 
 # the master is killed

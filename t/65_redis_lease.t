@@ -31,23 +31,23 @@ my $first = $a->post(@hit);
 
 ok(stored($redis, 'llm:' . $first->header('X-LLM-Cache-Key')), 'stored');
 
-my $gets = $redis->calls('get');
+my $asked = $redis->calls('pttl');
 my @answers = crowd($b, 40, @hit);
 
 is(scalar(grep { $_->status == 200 && $_->body eq $first->body } @answers),
     40, 'all have the answer');
-cmp_ok($redis->calls('get') - $gets, '<=', 2, 'Redis was hardly asked');
-is(counter($b, 'hits'), $redis->calls('get') - $gets, 'as is counted');
+cmp_ok($redis->calls('pttl') - $asked, '<=', 2, 'Redis was hardly asked');
+is(counter($b, 'hits'), $redis->calls('pttl') - $asked, 'as is counted');
 
 # a crowd for what nobody has: one look-up and one call
 
 my @miss = (chat_uri(), chat('Another crowd'));
 
-$gets = $redis->calls('get');
+$asked = $redis->calls('pttl');
 is(calls(sub { @answers = crowd($b, 40, @miss) }), 1, 'one call');
 is(scalar(grep { $_->status == 200 && $_->complete } @answers), 40,
     'all have an answer');
-is($redis->calls('get') - $gets, 1, 'and one look-up');
+is($redis->calls('pttl') - $asked, 1, 'and one look-up');
 
 
 # clients that leave while Redis is asked
@@ -93,6 +93,39 @@ is(calls(sub {
     is_miss($x, 'the one with the lease');
     is_hit($y, $x, 'the one that waited');
 }), 0, 'no further call');
+
+# what is stored ends the lease, so that nobody waits who has no use for it
+
+my @brief = (chat_uri(), chat('A long lease'));
+my ($e, $f) = map { machine($redis->url, param => 'lease=10m') } 1, 2;
+
+settle($_) for $e, $f;
+
+my $brief = $e->post(@brief);
+my $lease = 'llm:' . $brief->header('X-LLM-Cache-Key') . ':lease';
+
+is_miss($brief, 'a long lease');
+ok($redis->wait_for(sub { !$redis->command('EXISTS', $lease) }),
+    'it ends with the answer');
+$redis->command('DEL', 'llm:' . $brief->header('X-LLM-Cache-Key'));
+pause(0.1);
+is_miss($f->post(@brief), 'deleted: nobody is waited for');
+
+# nor where the answer cannot be stored in Redis
+
+$redis->command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+$mock->next({ gate => 'memory' });
+$one = $e->client;
+$one->send($e->request_text(chat_uri(), chat('No memory')));
+ok($mock->wait_for(sub { $mock->waiting('memory') }), 'a call is under way');
+$redis->command('CONFIG', 'SET', 'maxmemory', '1');
+$mock->release('memory');
+$brief = $one->response;
+$lease = 'llm:' . $brief->header('X-LLM-Cache-Key') . ':lease';
+ok($e->wait_until(sub { counter($e, 'store_errors') }), 'it is not stored');
+ok($redis->wait_for(sub { !$redis->command('EXISTS', $lease) }),
+    'the lease ends all the same');
+$redis->command('CONFIG', 'SET', 'maxmemory', '0');
 
 # a failure gives the lease back
 

@@ -68,6 +68,8 @@ for my $context (qw(http server)) {
 refused('http://127.0.0.1', 'the URL has an unknown scheme');
 refused('redis://:secret@', 'the URL has no host');
 refused('redis://:secret@h:99999', 'the URL has an invalid port');
+refused('redis://:secret/secret@h', 'a "/" before its "@"');
+refused('redis://127.0.0.1 password=secret', 'takes no "password="');
 refused('redis://127.0.0.1/x', 'invalid database number');
 refused('redis://127.0.0.1,127.0.0.2', 'several hosts');
 refused('redis+cluster://127.0.0.1/1', 'only database 0');
@@ -101,6 +103,7 @@ my ($code, $said) = nginx_t(location => "llm_cache on;\n"
 
 isnt($code, 0, 'refused: a CA that is not there');
 like($said, qr{\[emerg\].*\Q$dir\E/none}, 'it is named');
+like($said, qr{"ca=\Q$dir\E/none" in "llm_cache_redis"}, 'as what it is');
 
 ($code, $said) = nginx_t(location => "llm_cache on;\n"
     . "llm_cache_redis off; llm_cache_redis redis://127.0.0.1;");

@@ -13,8 +13,8 @@ use LLMTest::Redis;
 
 my $mock = mock();
 
-# a cluster of one node that closes the connection of the first GET, and then
-# takes its time to answer AUTH; what came meanwhile is written to a file
+# a cluster of one node that closes the connection of the first look-up, and
+# then takes its time to answer AUTH; what came meanwhile is written to a file
 
 sub node {
     my ($file) = @_;
@@ -41,7 +41,7 @@ sub node {
         CLIENT => ":7\r\n",
         'CLIENT TRACKING' => "+OK\r\n",
         SUBSCRIBE => "*3\r\n\$9\r\nsubscribe\r\n\$1\r\nx\r\n:1\r\n",
-        PING => "+PONG\r\n", GET => "\$-1\r\n", PTTL => ":-2\r\n",
+        PING => "+PONG\r\n", PTTL => ":-2\r\n",
         GETRANGE => "\$0\r\n\r\n", SET => "+OK\r\n");
 
     while (getppid() == $parent) {
@@ -67,7 +67,7 @@ sub node {
                 my @words = $2 =~ /\$\d+\r\n([^\r]*)\r\n/g;
                 my $name = uc $words[0];
 
-                if ($name eq 'GET' && !$closed++) {
+                if ($name eq 'GETRANGE' && !$closed++) {
                     $select->remove($socket);
                     close $socket;
                     last;
@@ -118,5 +118,45 @@ is_miss($open->post(chat_uri(), chat('No AUTH')), 'no AUTH');
 ok($open->wait_until(sub { $open->error_log =~ /refused the greeting/ }),
     'the log says that it is refused');
 unlike($open->error_log, qr/hunter2/, 'and no password');
+
+
+# a server that sends everybody away says why, before it is asked
+
+my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0,
+    Listen => 16) or die "server: $@\n";
+my $owner = $$;
+
+$pid = fork // die "fork: $!\n";
+
+if ($pid == 0) {
+    $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM);
+
+    while (getppid() == $owner) {
+        IO::Select->new($listen)->can_read(0.1) or next;
+
+        my $socket = $listen->accept or next;
+
+        syswrite $socket, "-DENIED Redis is running in protected mode\r\n";
+        shutdown $socket, 1;
+        sysread $socket, my $rest, 4096;
+    }
+
+    POSIX::_exit(0);
+}
+
+my $denied = machine('redis://127.0.0.1:' . $listen->sockport);
+
+close $listen;
+
+ok($denied->wait_until(sub {
+    $denied->post(chat_uri(), chat('Denied ' . rand));
+    return state_of($denied)->{state} eq 'open';
+}), 'it is left alone');
+like($denied->error_log, qr/says "DENIED Redis is running in protected mode"/,
+    'the log says why');
+unlike($denied->error_log, qr/does not speak as Redis does/,
+    'and nothing else');
+kill 'KILL', $pid;
+waitpid $pid, 0;
 
 finish();

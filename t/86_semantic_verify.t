@@ -379,6 +379,10 @@ like($metrics, qr/^llm_cache_semantic_embed_seconds_total\{zone="one"\}
 
 # bad values
 
+like((nginx_t(location => 'llm_cache_semantic_verify 5;'))[1],
+    qr/"5" in "llm_cache_sem\w+_verify", it must be from "0%" to "100%"/,
+    'no percentage');
+
 for my $bad (['5', '5'], ['101%', '101%'], ['-1%', '-1%'], ['%', '%'],
     ['x%', 'x%'], ['0.001%', '0.001%'], ['5% threshold=0', 'threshold=0'],
     ['5% threshold=2', 'threshold=2'], ['5% else', 'else'])

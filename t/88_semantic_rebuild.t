@@ -281,4 +281,19 @@ my $after = key($away->post(chat_uri(), chat('Who comes after that?')));
 ok(stored($redis, "llm:$after"), 'what is stored after that is in Redis');
 is($redis->command('EXISTS', "llm:$gone"), 0, 'but not what was deleted');
 
+# what Redis has lost meanwhile is not brought back
+
+my @lost = (chat_uri(), chat('Who flew around the world?'));
+my $lost = key($one->post(@lost));
+
+ok(stored($redis, "llm:$lost"), 'stored');
+$redis->stop('KILL');
+ok($redis->start, 'Redis starts empty');
+settle($one);
+is($one->post('/write/report', to_json({ key => $lost }))->status, 200,
+    'reported');
+ok(stored($redis, 'llm:' . key($one->post(chat_uri(),
+    chat('Who comes later?')))), 'what comes later is stored');
+is($redis->command('EXISTS', "llm:$lost"), 0, 'what was reported is not');
+
 finish();

@@ -276,7 +276,7 @@ ok(!$redis->command('EXISTS', "llm:$kept"), 'what was there is gone');
 # who may not
 
 my $strict = LLMTest::Redis->new(conf => 'user default on nopass ~* &* '
-    . '-@all +get +set +del +pttl +getrange +ping +client|id '
+    . '-@all +getrange +set +del +pttl +ping +client|id '
     . '+client|tracking +subscribe');
 my $poor = machine($strict->url, server => $server);
 
