@@ -652,16 +652,6 @@ ngx_uint_t ngx_http_llm_cache_items_stored(ngx_http_llm_cache_items_t *items);
 
 void ngx_http_llm_cache_reply_exit(void);
 
-/* ngx_http_llm_cache_items_fetch.c */
-
-/* what a subrequest for inputs is, or NULL */
-ngx_http_llm_cache_fetch_t *ngx_http_llm_cache_fetch_of(
-    ngx_http_request_t *r);
-void ngx_http_llm_cache_fetch_head(ngx_http_request_t *r,
-    ngx_http_llm_cache_fetch_t *fetch);
-void ngx_http_llm_cache_fetch_take(ngx_http_llm_cache_fetch_t *fetch,
-    ngx_chain_t *in);
-
 /* ngx_http_llm_cache_record.c */
 
 /* what a record tells beside its body */

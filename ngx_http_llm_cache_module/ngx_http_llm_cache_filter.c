@@ -1,4 +1,4 @@
-#include "ngx_http_llm_cache.h"
+#include "ngx_http_llm_cache_items.h"
 #include "ngx_http_llm_cache_vary.h"
 
 

@@ -173,6 +173,14 @@ ngx_int_t ngx_http_llm_cache_items_ask(ngx_http_request_t *r,
     ngx_http_llm_cache_ctx_t *ctx);
 void ngx_http_llm_cache_items_ask_end(ngx_http_llm_cache_items_t *items);
 
+/* what a subrequest for inputs is, or NULL */
+ngx_http_llm_cache_fetch_t *ngx_http_llm_cache_fetch_of(
+    ngx_http_request_t *r);
+void ngx_http_llm_cache_fetch_head(ngx_http_request_t *r,
+    ngx_http_llm_cache_fetch_t *fetch);
+void ngx_http_llm_cache_fetch_take(ngx_http_llm_cache_fetch_t *fetch,
+    ngx_chain_t *in);
+
 /* ngx_http_llm_cache_items_send.c */
 
 /* sends what is there of all inputs, in as many rounds as it takes */
