@@ -8,8 +8,8 @@
 #define _NGX_HTTP_LLM_CACHE_REDIS_PURGE_H_INCLUDED_
 
 
-#include "llm_purge.h"
 #include "ngx_http_llm_cache_redis.h"
+#include "llm_purge.h"
 
 
 typedef struct ngx_http_llm_cache_redis_purge_s
