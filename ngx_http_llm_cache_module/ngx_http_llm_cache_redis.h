@@ -399,8 +399,8 @@ llm_str_t ngx_http_llm_cache_redis_lease_key(
 
 /* ngx_http_llm_cache_redis_store.c */
 
-/* stores the key's record in Redis, some rounds of the event loop later; again:
-   only in place of what is there */
+/* stores the key's record in Redis, some rounds of the event loop later;
+   again: only in place of what is there */
 void ngx_http_llm_cache_redis_store_later(ngx_http_llm_cache_redis_t *redis,
     ngx_http_llm_cache_zone_t *zone, const u_char *key, time_t stale,
     ngx_uint_t again);

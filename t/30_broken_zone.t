@@ -29,8 +29,8 @@ my $serial = 0;
 
 sub fresh { return $nginx->post(chat_uri(), chat('fresh ' . ++$serial)) }
 
-# lets a worker die inside the lock, another one than that; returns how many requests were lost, or
-# nothing where processes cannot be traced
+# lets a worker die inside the lock, another one than that; returns how many
+# requests were lost, or nothing where processes cannot be traced
 
 sub spring {
     my ($spared) = @_;
@@ -127,8 +127,8 @@ ok($nginx->wait_until(sub { fresh(); $serial--; fresh()->cache eq 'HIT' }),
     'the zone can be used again');
 is_cached($nginx, 'after the reader', chat_uri(), chat('after'));
 
-# a worker that dies while it empties the zone, wherever it has got to: the next
-# one begins anew
+# a worker that dies while it empties the zone, wherever it has got to: the
+# next one begins anew
 
 $nginx->quit;
 
@@ -176,8 +176,8 @@ for my $step (1 .. 3) {
         && !grep { $_ == $next } $nginx->worker_pids });
     is_cached($nginx, "step $step: after that", chat_uri(), chat('after'));
     kill 'CONT', $busy;
-    is_cached($nginx, "step $step: the other one", chat_uri(), chat("other $_"))
-        for 1 .. 4;
+    is_cached($nginx, "step $step: the other one", chat_uri(),
+        chat("other $_")) for 1 .. 4;
     $nginx->quit;
 }
 
