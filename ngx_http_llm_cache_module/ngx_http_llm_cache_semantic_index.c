@@ -374,8 +374,8 @@ ngx_http_llm_cache_about_vector(ngx_http_llm_cache_zone_t *zone,
 
 /*
  * The key's answer serves no other question any more: not what is in memory,
- * in Redis, nor what is stored under that key later.  1, or 0 where that was so
- * before.
+ * in Redis, nor what is stored under that key later.  1, or 0 where that was
+ * so before.
  */
 
 ngx_uint_t
