@@ -166,6 +166,12 @@ ngx_http_llm_cache_redis_connected(ngx_http_llm_cache_redis_conn_t *conn)
 
 #endif
 
+    /* who speaks first was not listened to yet, and is not told of again */
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+
     ngx_http_llm_cache_redis_greet(conn);
 }
 
