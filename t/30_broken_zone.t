@@ -132,19 +132,6 @@ is_cached($nginx, 'after the reader', chat_uri(), chat('after'));
 
 $nginx->quit;
 
-# whether the worker has that client's connection
-
-sub has {
-    my ($pid, $client) = @_;
-
-    my $port = sprintf '%04X', $client->{socket}->sockport;
-    my ($inode) = map { (split)[9] } grep { /^\s*\d+: \S+ \S+:$port / }
-        split /\n/, `cat /proc/net/tcp`;
-
-    return scalar grep { (readlink // '') eq "socket:[$inode]" }
-        glob "/proc/$pid/fd/*";
-}
-
 for my $step (1 .. 3) {
     $nginx = nginx(workers => 2, location => 'llm_cache on;',
         http => 'llm_cache_zone zone=one:16m max_entry=4m;',
@@ -156,7 +143,7 @@ for my $step (1 .. 3) {
     # while somebody reads, the zone is not emptied
 
     my $reading = slow_reader();
-    my ($busy) = grep { has($_, $reading) } $nginx->worker_pids;
+    my ($busy) = grep { $nginx->has_client($_, $reading) } $nginx->worker_pids;
 
     spring($busy);
 

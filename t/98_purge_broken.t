@@ -26,19 +26,6 @@ my $serial = 0;
 
 sub fresh { return $nginx->post(chat_uri(), chat('fresh ' . ++$serial)) }
 
-# whether the worker has that client's connection
-
-sub has {
-    my ($pid, $client) = @_;
-
-    my $port = sprintf '%04X', $client->{socket}->sockport;
-    my ($inode) = map { (split)[9] } grep { /^\s*\d+: \S+ \S+:$port / }
-        split /\n/, `cat /proc/net/tcp`;
-
-    return scalar grep { (readlink // '') eq "socket:[$inode]" }
-        glob "/proc/$pid/fd/*";
-}
-
 $nginx->post(chat_uri(), chat('long'), mock => { size => 3 << 20 });
 
 my $reader = $nginx->client;
@@ -52,8 +39,8 @@ $late->send($nginx->request_text(chat_uri(), chat('late'), id => 'late',
     mock => { gate => 'late', text => 'of before the purge' }));
 $mock->wait_for(sub { $mock->waiting('late') });
 
-my ($victim) = grep { !has($_, $reader) && !has($_, $late) }
-    $nginx->worker_pids;
+my ($victim) = grep { !$nginx->has_client($_, $reader)
+    && !$nginx->has_client($_, $late) } $nginx->worker_pids;
 my $output = $trap->arm($victim, 'ngx_slab_alloc_locked');
 
 if (!defined $output) {

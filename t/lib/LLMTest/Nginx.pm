@@ -261,6 +261,21 @@ sub worker_pids { return $_[0]->children(qr/^\w+: worker process(?! is)/) }
 
 sub old_worker_pids { return $_[0]->children(qr/^\w+: worker process is/) }
 
+# whether the worker has that client's connection; other servers may have one
+# from a port of the same number, of late or now
+
+sub has_client {
+    my ($self, $pid, $client) = @_;
+
+    my ($here, $there) = map { sprintf '%04X', $_ }
+        $client->{socket}->peerport, $client->{socket}->sockport;
+    my %inode = map { ('socket:[' . (split)[9] . ']' => 1) }
+        grep { /^\s*\d+: \S+:$here \S+:$there / }
+        split /\n/, slurp('/proc/net/tcp');
+
+    return scalar grep { $inode{readlink // ''} } glob "/proc/$pid/fd/*";
+}
+
 sub wait_until {
     my ($self, $condition) = @_;
 
