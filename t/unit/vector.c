@@ -36,7 +36,7 @@ kinds(void)
 
     for (i = 0; i < 20; i++) {
         tags[i] = (uint64_t) i % 2;
-        sketches[i].bits[0] = (uint64_t) (noise() * 1e18f);
+        sketches[i].bits[0] = (uint64_t) (int64_t) (noise() * 1e18f);
         sketches[i].bits[1] = (uint64_t) i * 0x9e3779b97f4a7c15ull;
         sketches[i].bits[2] = ~(uint64_t) 0;
         sketches[i].bits[3] = (uint64_t) i;
