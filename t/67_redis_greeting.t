@@ -8,6 +8,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 
 use LLMTest;
+use LLMTest::FakeRedis;
 use LLMTest::Machine;
 use LLMTest::Redis;
 
@@ -16,83 +17,29 @@ my $mock = mock();
 # a cluster of one node that closes the connection of the first look-up, and
 # then takes its time to answer AUTH; what came meanwhile is written to a file
 
-sub node {
-    my ($file) = @_;
+my $file = File::Temp->new;
+my $closed = 0;
 
-    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-        LocalPort => 0, Listen => 16, ReuseAddr => 1) or die "node: $@\n";
-    my $port = $listen->sockport;
-    my $parent = $$;
-    my $pid = fork // die "fork: $!\n";
+sub answer {
+    my ($port, $socket, $rest, $name, @words) = @_;
 
-    return ($pid, $port) if $pid;
+    return if $name eq 'GETRANGE' && !$closed++;
 
-    $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM);
-    $SIG{PIPE} = 'IGNORE';
+    if ($name eq 'AUTH' && $closed) {
+        my $early = length $rest || IO::Select->new($socket)->can_read(1);
 
-    my $select = IO::Select->new($listen);
-    my %in;
-    my $closed = 0;
-
-    my %reply = (
-        AUTH => "+OK\r\n",
-        CLUSTER => "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n\$9\r\n127.0.0.1\r\n"
-            . ":$port\r\n",
-        CLIENT => ":7\r\n",
-        'CLIENT TRACKING' => "+OK\r\n",
-        SUBSCRIBE => "*3\r\n\$9\r\nsubscribe\r\n\$1\r\nx\r\n:1\r\n",
-        PING => "+PONG\r\n", PTTL => ":-2\r\n",
-        GETRANGE => "\$0\r\n\r\n", SET => "+OK\r\n");
-
-    while (getppid() == $parent) {
-        for my $socket ($select->can_read(0.1)) {
-
-            if ($socket == $listen) {
-                my $new = $listen->accept or next;
-
-                $in{$new} = '';
-                $select->add($new);
-                next;
-            }
-
-            if (!sysread $socket, $in{$socket}, 65536, length $in{$socket}) {
-                $select->remove($socket);
-                close $socket;
-                next;
-            }
-
-            while ($in{$socket} =~ s/^\*(\d+)\r\n((?:\$\d+\r\n[^\r]*\r\n)+?)
-                (?=\*|\z)//x)
-            {
-                my @words = $2 =~ /\$\d+\r\n([^\r]*)\r\n/g;
-                my $name = uc $words[0];
-
-                if ($name eq 'GETRANGE' && !$closed++) {
-                    $select->remove($socket);
-                    close $socket;
-                    last;
-                }
-
-                if ($name eq 'AUTH' && $closed) {
-                    my $early = length $in{$socket}
-                        || IO::Select->new($socket)->can_read(1);
-
-                    open my $out, '>>', $file or die "$!\n";
-                    print $out $early ? "early\n" : "late\n";
-                    close $out;
-                }
-
-                syswrite $socket, $reply{"$name " . uc($words[1] // '')}
-                    // $reply{$name} // "-ERR unknown\r\n";
-            }
-        }
+        open my $out, '>>', "$file" or die "$!\n";
+        print $out $early ? "early\n" : "late\n";
+        close $out;
     }
 
-    POSIX::_exit(0);
+    return "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n\$9\r\n127.0.0.1\r\n:$port\r\n"
+        if $name eq 'CLUSTER';
+
+    return fake_reply($name, @words);
 }
 
-my $file = File::Temp->new;
-my ($pid, $port) = node("$file");
+my ($pid, $port) = fake_redis(answer => \&answer);
 my $nginx = machine("redis+cluster://:secret\@127.0.0.1:$port");
 
 settle($nginx);
