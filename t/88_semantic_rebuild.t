@@ -6,7 +6,10 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/lib";
 
+use File::Temp ();
+
 use LLMTest;
+use LLMTest::FakeRedis;
 use LLMTest::Machine;
 use LLMTest::Model;
 use LLMTest::Redis;
@@ -296,4 +299,40 @@ ok(stored($redis, 'llm:' . key($one->post(chat_uri(),
     chat('Who comes later?')))), 'what comes later is stored');
 is($redis->command('EXISTS', "llm:$lost"), 0, 'what was reported is not');
 
+# not even where the word of it is still on its way: a barred record only
+# replaces what is there
+
+my $sets = File::Temp->new;
+
+sub answer {
+    my ($port, $socket, $rest, $name, @words) = @_;
+
+    if ($name eq 'SET') {
+        open my $out, '>>', "$sets" or die "$!\n";
+        print $out join(' ', @words[2 .. $#words]), "\n";
+        close $out;
+    }
+
+    return fake_reply($name, @words);
+}
+
+sub sets { return split /\n/, LLMTest::Nginx::slurp("$sets") }
+
+my ($pid, $fake) = fake_redis(answer => \&answer);
+my $four = machine("redis://127.0.0.1:$fake", server => $api);
+
+settle($four);
+
+my $asked = key($four->post(chat_uri(), chat('Who sailed to the west?')));
+
+ok($four->wait_until(sub { sets() == 1 }), 'it goes to Redis');
+pause(0.2);
+is($four->post('/write/report', to_json({ key => $asked }))->status, 200,
+    'and is reported');
+ok($four->wait_until(sub { sets() == 2 }), 'it goes there again');
+like((sets())[0], qr/^EX \d+$/, 'at first in any case');
+like((sets())[1], qr/^EX \d+ XX$/, 'then in place of what is there');
+
 finish();
+kill 'KILL', $pid;
+waitpid $pid, 0;
